@@ -1,0 +1,1 @@
+"""The evidence: parity with the authors' code, claims, speed, reports. Uses papers and common."""

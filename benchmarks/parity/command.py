@@ -1,0 +1,171 @@
+"""``python -m benchmarks parity [DIR] [--only GLOB] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import math
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
+from benchmarks.parity.compare import Comparison, compare_case
+from benchmarks.parity.registry import find_adapter
+from common.cli import UserError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "parity" / "cases"
+STATUSES = ("passed", "failed", "unsupported", "unreadable")
+# A broken adapter, not a refusal of the implementation.
+BREAKAGE = (ImportError, AttributeError, NameError, NotImplementedError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Outcome of one case; `max_abs` and `max_rel` are None where nothing could be compared."""
+
+    name: str
+    kind: str
+    status: str
+    max_abs: float | None = None
+    max_rel: float | None = None
+    message: str = ""
+
+
+def run_case(case: Case) -> Result:
+    """Compute and compare one case; whatever the adapter raises becomes a failure's message."""
+    try:
+        function = find_adapter(case.kind)
+        if function is None:
+            message = f"the kind {case.kind} is not implemented"
+            return Result(case.name, case.kind, "unsupported", message=message)
+        actual = function(case)
+    # Any exception of an adapter is a result to report; the other cases must still run.
+    except (Exception, SystemExit) as error:
+        comparison = _judge_exception(case, error)
+    else:
+        if case.must_refuse:
+            comparison = Comparison(False, message="accepted, but the authors' code refuses this")
+        else:
+            comparison = compare_case(case, actual)
+    return Result(
+        case.name,
+        case.kind,
+        "passed" if comparison.passed else "failed",
+        comparison.max_abs,
+        comparison.max_rel,
+        comparison.message,
+    )
+
+
+def _judge_exception(case: Case, error: BaseException) -> Comparison:
+    text = f"{type(error).__name__}: {error}"
+    if case.must_refuse and not isinstance(error, BREAKAGE):
+        return Comparison(True)
+    return Comparison(False, message=text)
+
+
+def run_folder(place: Path, only: str | None = None) -> list[Result]:
+    """Run the cases of a folder, printing a line for each as it is done.
+
+    Args:
+        place: folder of ``.npz`` cases, or one case.
+        only: shell pattern that a case's kind or name must fit. Files that cannot be read are
+            reported all the same, since their kind is unknown.
+
+    Raises:
+        UserError: there is no folder, no case, or none that fits `only`.
+    """
+    paths = find_cases(place)
+    width = max(len(path.stem) for path in paths)
+    print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
+    results = []
+    for path in paths:
+        try:
+            case = load_case(path)
+        except UnreadableCase as error:
+            result = Result(path.stem, "", "unreadable", message=str(error))
+        else:
+            if only and not any(fnmatch.fnmatchcase(x, only) for x in (case.kind, case.name)):
+                continue
+            result = run_case(case)
+        results.append(result)
+        numbers = f"{_number(result.max_abs):>10}{_number(result.max_rel):>10}"
+        line = f"{result.name:<{width}}  {result.kind:<32}{result.status:<12}{numbers}"
+        print(line.rstrip(), flush=True)
+        if result.status in ("failed", "unreadable"):
+            print(f"    {result.message}", flush=True)
+    if not results:
+        raise UserError(f"No case in {place} has a kind or name that fits --only '{only}'.")
+    return results
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def summary(results: list[Result]) -> dict[str, Any]:
+    """What ``--json`` writes: a count per status and all cases; plain, valid JSON values."""
+    counts = Counter(result.status for result in results)
+    return {status: counts[status] for status in STATUSES} | {
+        "cases": [{k: _json_value(v) for k, v in vars(result).items()} for result in results]
+    }
+
+
+def _json_value(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` so that a reader sees the old file or the whole new one.
+
+    Raises:
+        UserError: the place cannot be written.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UserError(f"--json {path} cannot be written: {error.strerror}.") from None
+
+
+def main(argv: list[str]) -> int:
+    """Run the command.
+
+    Returns:
+        1 if a case failed, else 2 if one could not be read, else 0; unsupported kinds are listed
+        and do not count as failures.
+
+    Raises:
+        UserError: nothing to run, or the JSON file cannot be written.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks parity",
+        description="Compare the project with values measured on the authors' published code.",
+        epilog="Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases.",
+    )
+    parser.add_argument(
+        "dir", nargs="?", type=Path, default=SHIPPED, metavar="DIR", help="folder of *.npz cases"
+    )
+    parser.add_argument("--only", metavar="GLOB", help="kinds or case names, e.g. 'package/*'")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    args = parser.parse_args(argv)
+    results = run_folder(args.dir, args.only)
+    report = summary(results)
+    if args.json:
+        write_json(args.json, report)
+    missing = Counter(result.kind for result in results if result.status == "unsupported")
+    if missing:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(missing.items()))
+        print(f"\nKinds not implemented, with their cases: {kinds}")
+    print("\n" + ", ".join(f"{report[status]} {status}" for status in STATUSES))
+    if report["failed"]:
+        return 1
+    return 2 if report["unreadable"] else 0

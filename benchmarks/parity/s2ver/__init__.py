@@ -1,0 +1,5 @@
+"""Adapters of the s2ver kinds: arrays in, the code that training runs, arrays out."""
+
+from benchmarks.parity.s2ver import pieces, training
+
+__all__ = ["pieces", "training"]

@@ -1,0 +1,107 @@
+"""What every command line of the project shares: errors for humans, devices, boolean values."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+import torch
+
+log = logging.getLogger(__name__)
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class UserError(Exception):
+    """A mistake of the user, told in sentences: what was found, what was expected, what to do."""
+
+
+class Interrupted(Exception):
+    """A run was stopped by a signal after its checkpoint was written.
+
+    Attributes:
+        exit_code: 128 + signal number, the shell's convention.
+    """
+
+    def __init__(self, message: str, exit_code: int = EXIT_INTERRUPTED):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def boolean(text: str) -> bool:
+    """Parse ``true``/``false`` (also yes/no, 1/0), as published flags take truth values."""
+    value = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    try:
+        return value[text.strip().lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false") from None
+
+
+def entry_point(run: Callable[[list[str]], int | None], argv: list[str] | None = None) -> int:
+    """Run a command and turn its mistakes into one sentence and an exit code.
+
+    Args:
+        run: the command; gets the arguments after the program's name.
+        argv: the arguments; ``sys.argv[1:]`` when None.
+
+    Returns:
+        0 on success, 2 after a :class:`UserError`, 130 or 143 after Ctrl-C or SIGTERM.
+    """
+    try:
+        return run(sys.argv[1:] if argv is None else list(argv)) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USER_ERROR
+    except Interrupted as stop:
+        print(f"\n{stop}", file=sys.stderr)
+        return stop.exit_code
+    except KeyboardInterrupt:
+        print("\nInterrupted before there was anything to save.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def choose_device(device: str = "auto", gpu: int | None = None) -> torch.device:
+    """Pick the device of a run.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; anything but ``auto`` wins over `gpu`.
+        gpu: CUDA index as in the published ``--gpu N``. On a machine without CUDA the run goes
+            on on the CPU after one loud warning.
+
+    Raises:
+        UserError: a CUDA device was asked for by `device`, or by an index past the last one.
+    """
+    if device == "auto":
+        if not torch.cuda.is_available():
+            if gpu is not None:
+                log.warning(
+                    "*** --gpu %s was asked for, but this machine has no usable CUDA device: "
+                    "running on the CPU, many times slower. ***",
+                    gpu,
+                )
+            return torch.device("cpu")
+        device = f"cuda:{gpu or 0}"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"--device {device} is no device; use auto, cpu, cuda or cuda:N.") from None
+    if chosen.type == "cuda":
+        count = torch.cuda.device_count()
+        if count == 0:
+            raise UserError(
+                f"--device {device}: this machine has no usable CUDA device; use --device cpu."
+            )
+        if (chosen.index or 0) >= count:
+            raise UserError(
+                f"GPU {chosen.index} was asked for, but there are only {count} (0 to {count - 1})."
+            )
+    elif chosen.type != "cpu":
+        raise UserError(f"--device {device} is not supported; use auto, cpu, cuda or cuda:N.")
+    return chosen

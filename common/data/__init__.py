@@ -1,0 +1,1 @@
+"""Datasets: readers, splits, views, loaders and drawn stand-ins."""

@@ -1,0 +1,70 @@
+"""Finding images that cannot be decoded before they stop a training."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from common.cli import UserError
+from common.data.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+TOLERATED = 0.01  # share of unreadable images above which a dataset is refused
+
+
+def decode_error(path: str | Path) -> str | None:
+    """Why an image cannot be decoded to its last byte, or None when it can.
+
+    JPEGs are decoded at an eighth of their size: that reads all of the file and is several times
+    quicker.
+    """
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (image.width // 8, image.height // 8))
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
+    """Open every image once and leave out, by name and with a count, those that cannot be decoded.
+
+    Raises:
+        UserError: more than 1% are unreadable.
+    """
+    paths = [str(manifest.root / p) for p in manifest.table["path"]]
+    with ThreadPoolExecutor(max(1, workers)) as pool:  # Pillow decodes outside Python's lock
+        checks = tqdm(
+            pool.map(decode_error, paths),
+            total=len(paths),
+            desc="checking images",
+            unit="image",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+        errors = list(checks)
+    bad = np.array([e is not None for e in errors])
+    if not bad.any():
+        return manifest
+    named = [f"{p} ({e})" for p, e in zip(paths, errors, strict=True) if e is not None]
+    if bad.mean() > TOLERATED:
+        raise UserError(
+            f"{bad.sum()} of {len(bad)} images of {manifest.name} cannot be decoded, more than "
+            f"{TOLERATED:.0%}, the first being {named[0]}; copy the dataset again."
+        )
+    for line in named:
+        log.warning("unreadable image left out: %s", line)
+    log.warning(
+        "%d of %d images of %s are unreadable and left out.", bad.sum(), len(bad), manifest.name
+    )
+    kept = manifest.take(np.flatnonzero(~bad))
+    kept.notes.append(f"{bad.sum()} unreadable images left out: {'; '.join(named)}")
+    return kept

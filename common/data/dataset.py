@@ -1,0 +1,80 @@
+"""Images of a manifest under named views, with randomness that belongs to the item."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+
+from common.cli import UserError
+from common.data.manifest import Manifest
+
+Key = tuple[int, int]
+
+
+class ViewDataset(Dataset):
+    """Items ``{"index": int, "label": int, <view>: tensor}``.
+
+    Views are computed in the order of `views`, from one decoded image. A key ``(index, seed)``
+    seeds the three global generators for this item alone, so that what is drawn does not depend on
+    how many workers load; a plain index draws from the generators as they stand.
+
+    Args:
+        manifest: rows to serve.
+        views: view name -> transform of an RGB Pillow image.
+    """
+
+    def __init__(self, manifest: Manifest, views: dict[str, Callable]):
+        self.paths = [str(manifest.root / p) for p in manifest.table["path"]]
+        self.labels = manifest.labels
+        self.views = views
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: int | Key) -> dict:
+        if isinstance(key, tuple):
+            index, seed = key
+            with seeded(seed):
+                return self._item(index)
+        return self._item(key)
+
+    def _item(self, index: int) -> dict:
+        image = open_rgb(self.paths[index])
+        views = {name: view(image) for name, view in self.views.items()}
+        return {"index": index, "label": int(self.labels[index]), **views}
+
+
+def open_rgb(path: str) -> Image.Image:
+    """Decode an image as RGB.
+
+    Raises:
+        UserError: the file is gone or cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"the image {path} cannot be read any more ({error}); put it back and resume the run."
+        ) from None
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside the block Python's, NumPy's and torch's CPU generators start from `seed`."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])

@@ -1,0 +1,137 @@
+"""Streams: endless, resumable sources of batches, and the loaders that evaluation reads."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler
+
+from common.cli import UserError
+
+
+class _EpochBatches:
+    """Batch sampler over the keys of one epoch; the loader's workers outlive it."""
+
+    def __init__(self):
+        self.keys: list[list[tuple[int, int]]] = []
+
+    def __iter__(self):
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+class SampledStream:
+    """Batches drawn with replacement, the same number every epoch.
+
+    What an epoch holds, and the augmentation of every item, follows from (seed, epoch) alone: a
+    training that was stopped goes on with the batches it would have had.
+
+    Args:
+        dataset: served by keys ``(index, seed)``.
+        batch_size: items a batch.
+        steps: batches an epoch.
+        seed: of this stream; streams of one run need different ones.
+        workers: loader processes, kept for the whole training.
+        pin_memory: page-locked batches, for CUDA.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ):
+        self.dataset, self.batch_size, self.steps, self.seed = dataset, batch_size, steps, seed
+        self._epoch = _EpochBatches()
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=self._epoch,
+            num_workers=workers,
+            pin_memory=pin_memory,
+            persistent_workers=workers > 0,
+            worker_init_fn=quiet_worker,
+        )
+
+    def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
+        """(index, item seed) of every item of every batch of an epoch."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        total = self.steps * self.batch_size
+        drawn = list(
+            RandomSampler(self.dataset, replacement=True, num_samples=total, generator=generator)
+        )
+        seeds = torch.randint(2**31, (total,), generator=generator).tolist()
+        items = list(zip(drawn, seeds, strict=True))
+        return [items[i : i + self.batch_size] for i in range(0, total, self.batch_size)]
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
+        """The batches of an epoch from number `start` on."""
+        self._epoch.keys = self.keys(epoch)[start:]
+        yield from plain_errors(self._loader)
+
+    def state(self) -> dict:
+        """What a checkpoint must agree on; the place itself is the training's (epoch, step)."""
+        return {
+            "images": len(self.dataset),
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "seed": self.seed,
+        }
+
+
+class GivenStream:
+    """Batches held in memory: ``batches[epoch][step]``."""
+
+    def __init__(self, batches: list[list[dict]]):
+        self._given = batches
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
+        """The batches of an epoch from number `start` on."""
+        return iter(self._given[epoch][start:])
+
+    def state(self) -> dict:
+        """Shape of what is held."""
+        return {"steps": [len(epoch) for epoch in self._given]}
+
+
+def eval_loader(
+    dataset: Dataset, batch_size: int, workers: int, pin_memory: bool = False
+) -> DataLoader:
+    """Every item once, in order."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=quiet_worker,
+    )
+
+
+def plain_errors(loader: DataLoader) -> Iterator[dict[str, Tensor]]:
+    """Iterate over a loader, turning a worker's wrapped UserError back into its sentence."""
+    try:
+        yield from loader
+    except UserError as error:
+        marker = f"{UserError.__module__}.{UserError.__qualname__}: "
+        raise UserError(str(error).rpartition(marker)[2].strip()) from None
+
+
+def quiet_worker(_number: int) -> None:
+    """Leave Ctrl-C to the main process, and decode with one thread a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+
+
+def auto_workers(asked: int | None) -> int:
+    """`asked`, or for None one worker for every two cores, eight at most."""
+    return asked if asked is not None else max(1, min(8, (os.cpu_count() or 2) // 2))

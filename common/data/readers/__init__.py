@@ -1,0 +1,1 @@
+"""Readers: one file per dataset family, an official download in, one Manifest out."""

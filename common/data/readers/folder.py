@@ -1,0 +1,111 @@
+"""Image folders: one sub-folder a class, a folder a split."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from common.cli import UserError
+from common.data.manifest import Manifest
+from common.data.registry import DATASETS, describe
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+DRAWN_MARK = "DRAWN.json"
+DRAWN_PREFIX = "drawn_"
+
+
+def read_folders(name: str, splits: dict[str, Path], num_classes: int | None = None) -> Manifest:
+    """Read ``<folder>/<class>/**/<image>`` for every split.
+
+    Classes are the sub-folders of the first split in alphabetical order, images are sorted by
+    path, and every split must have the same classes.
+
+    Args:
+        name: dataset name, for messages and the manifest.
+        splits: split name -> its folder, e.g. ``{"train": …, "test": …}``.
+        num_classes: class count that is expected; None accepts any.
+
+    Raises:
+        UserError: a folder is missing or empty, splits disagree, or the class count is another.
+    """
+    classes: tuple[str, ...] = ()
+    rows = []
+    for split, folder in splits.items():
+        found = _class_folders(name, split, folder)
+        if not classes:
+            classes = found
+            if num_classes is not None and len(classes) != num_classes:
+                raise UserError(
+                    f"{folder} has {len(classes)} class folders ({_some(classes)}), but "
+                    f"--num_classes is {num_classes}; give -nc {len(classes)} or another folder."
+                )
+        elif found != classes:
+            raise UserError(
+                f"{folder} has the classes {_some(found)}, but the {next(iter(splits))} images "
+                f"have {_some(classes)}; both need the same class folders."
+            )
+        before = len(rows)
+        for label, label_name in enumerate(classes):
+            for path in _images(folder / label_name):
+                rows.append((str(path.absolute()), label, split))
+        if len(rows) == before:
+            raise UserError(f"{folder} has class folders but no image in them; {_help(name)}")
+    table = pd.DataFrame(rows, columns=["path", "label", "split"])
+    drawn = any(is_drawn(folder) for folder in splits.values())
+    return Manifest(name, Path("/"), classes, table, drawn)
+
+
+def is_drawn(folder: Path) -> bool:
+    """True when a folder, or the one above it, is marked as a drawn stand-in."""
+    folder = Path(folder).absolute()
+    return any((place / DRAWN_MARK).is_file() for place in (folder, folder.parent))
+
+
+def _class_folders(name: str, split: str, folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        raise UserError(f"no {split} images of {name}: there is no folder {folder}; {_help(name)}")
+    found = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+    if not found:
+        raise UserError(f"the {split} folder {folder} has no class folders; {_help(name)}")
+    return tuple(found)
+
+
+def _images(folder: Path) -> list[Path]:
+    return sorted(
+        Path(place) / file
+        for place, _, files in os.walk(folder)
+        for file in files
+        if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _help(name: str) -> str:
+    known = describe(name)
+    commands = []
+    if known and known.twin:
+        twin = f"python -m common.data twin {known.name} --out data/{known.name}"
+        commands.append(f"`{twin}` draws a stand-in")
+    commands.append(
+        "`python -m common.data prepare bass --source BASS --out data/bass` lays out real images"
+        if name.lower() == "bass"
+        else "`python -m common.data prepare --help` lists the downloads that can be laid out"
+    )
+    return (
+        f"expected <data_dir>/{name}/train/<class>/<image> and the same under {name}/test, "
+        f"or folders given by --train_data_dir and --test_data_dir. {'; '.join(commands)}."
+    )
+
+
+def unknown_dataset(name: str) -> UserError:
+    """The error for a dataset name that nobody registered and that came without folders."""
+    known = ", ".join(d.name for d in DATASETS.values())
+    return UserError(
+        f"--dataset {name} is not known; known are {known}. For images of your own give both "
+        "--train_data_dir and --test_data_dir, one sub-folder a class."
+    )

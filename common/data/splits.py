@@ -1,0 +1,139 @@
+"""Which training images carry a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import UserError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions in the training set.
+
+    Attributes:
+        labelled: int64 [L], in the order drawn.
+        unlabelled: int64 [U].
+        validation: int64 [V]; empty unless images were held out.
+        reused: True when `labelled` came from an existing index file.
+    """
+
+    labelled: np.ndarray
+    unlabelled: np.ndarray
+    validation: np.ndarray
+    reused: bool = False
+
+
+def sample_balanced(labels: np.ndarray, num_labels: int, num_classes: int) -> np.ndarray:
+    """Draw num_labels / num_classes positions of every class without replacement.
+
+    Draws from NumPy's global generator, one ``np.random.choice`` a class in class order.
+
+    Args:
+        labels: int64 [n].
+
+    Returns:
+        int64 [num_labels], grouped by class.
+
+    Raises:
+        UserError: `num_labels` is not a positive multiple of `num_classes`, or a class has too few.
+    """
+    if num_labels <= 0 or num_labels % num_classes:
+        raise UserError(
+            f"--num_labels {num_labels} cannot be shared equally by {num_classes} classes; "
+            f"use a multiple of {num_classes}."
+        )
+    each = num_labels // num_classes
+    drawn = []
+    for c in range(num_classes):
+        members = np.flatnonzero(labels == c)
+        if len(members) < each:
+            raise UserError(
+                f"--num_labels {num_labels} needs {each} labelled images of every class, but class "
+                f"number {c} has only {len(members)} training images."
+            )
+        drawn.append(np.random.choice(members, each, replace=False))
+    return np.concatenate(drawn).astype(np.int64)
+
+
+def labelled_split(
+    labels: np.ndarray,
+    num_labels: int,
+    num_classes: int,
+    index_file: Path | None = None,
+    given: np.ndarray | None = None,
+    include_labelled: bool = True,
+) -> Split:
+    """Choose the labelled images: given ones, those of an index file, or a fresh balanced draw.
+
+    Args:
+        labels: int64 [n].
+        index_file: ``.npy`` of positions; read when it exists, else the draw is written to it, so
+            a rerun in the same folder keeps its split whatever the seed.
+        given: int64 positions that win over everything; nothing is drawn or written.
+        include_labelled: whether the unlabelled pool is all images, labelled ones included.
+
+    Raises:
+        UserError: see :func:`sample_balanced`; or the index file does not fit these images.
+    """
+    labels = np.asarray(labels)
+    reused = False
+    if given is not None:
+        labelled = np.asarray(given, np.int64)
+    elif index_file is not None and index_file.exists():
+        labelled, reused = _read_index(index_file, len(labels)), True
+    else:
+        labelled = sample_balanced(labels, num_labels, num_classes)
+        if index_file is not None:
+            np.save(index_file, labelled)
+    everything = np.arange(len(labels), dtype=np.int64)
+    unlabelled = everything if include_labelled else np.setdiff1d(everything, labelled)
+    return Split(labelled, unlabelled, np.empty(0, np.int64), reused)
+
+
+def hold_out_validation(split: Split, labels: np.ndarray, fraction: float, seed: int) -> Split:
+    """Set a share of the images without a label aside, the same share of every class.
+
+    The draw has a generator of its own, so that the labelled images are those of a run without
+    validation. At least one image a class that has any left.
+    """
+    if fraction == 0:
+        return split
+    free = np.setdiff1d(split.unlabelled, split.labelled)
+    generator = np.random.default_rng([seed, len(labels)])
+    chosen = []
+    for c in np.unique(labels[free]):
+        members = free[labels[free] == c]
+        number = max(1, round(fraction * len(members)))
+        chosen.append(generator.choice(members, number, replace=False))
+    if not chosen:
+        raise UserError(
+            f"--val_fraction {fraction} finds no images to hold out: all of them are labelled."
+        )
+    validation = np.sort(np.concatenate(chosen))
+    return Split(
+        split.labelled, np.setdiff1d(split.unlabelled, validation), validation, split.reused
+    )
+
+
+def _read_index(file: Path, total: int) -> np.ndarray:
+    try:
+        index = np.load(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(
+            f"{file} is no readable index file ({error}); delete it to draw a new split."
+        ) from None
+    if index.ndim != 1 or not np.issubdtype(index.dtype, np.integer):
+        raise UserError(
+            f"{file} holds {index.dtype} of shape {index.shape}, expected a list of image numbers; "
+            "delete it to draw a new split."
+        )
+    if len(index) and (index.min() < 0 or index.max() >= total):
+        raise UserError(
+            f"{file} names image {index.max()}, but there are {total} training images; it "
+            "belongs to other data. Delete it to draw a new split."
+        )
+    return index.astype(np.int64)

@@ -1,0 +1,1 @@
+"""Drawn stand-ins, one module per dataset."""

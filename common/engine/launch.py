@@ -1,0 +1,139 @@
+"""The beginning and the end of every run: seeds, records, summary and headline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import random
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from common.data.manifest import Manifest
+from common.engine.protocols import four_protocols
+from common.engine.runlog import CONFIG, ENVIRONMENT, SUMMARY, RunFolder, environment
+from common.engine.trainer import Trainer
+from common.quirks import Quirk, in_force
+
+log = logging.getLogger(__name__)
+
+DRAWN = "DRAWN STAND-IN DATA: no number here says anything about the real dataset."
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's global generators (CUDA included)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def plain(value):
+    """A command-line value as JSON and checkpoints can hold it."""
+    return str(value) if isinstance(value, Path) else value
+
+
+def record(
+    run: RunFolder,
+    method: str,
+    args: argparse.Namespace,
+    quirks: list[Quirk],
+    device: torch.device,
+    train: Manifest,
+    test: Manifest,
+) -> None:
+    """Write ``config.json`` and ``environment.json`` and log what a reader must know at once."""
+    active = in_force(quirks, args)
+    log.info("quirks in force: %s", "; ".join(q.name for q in active) or "none")
+    if train.drawn or test.drawn:
+        log.warning(DRAWN)
+    for note in dict.fromkeys(train.notes + test.notes):
+        log.info("data: %s", note)
+    run.write(
+        CONFIG,
+        {
+            "method": method,
+            "arguments": {name: plain(value) for name, value in sorted(vars(args).items())},
+            "quirks_in_force": [q.name for q in active],
+            "data": {
+                "name": train.name,
+                "classes": list(train.classes),
+                "train": train.counts(),
+                "test": test.counts(),
+                "drawn": train.drawn or test.drawn,
+                "notes": list(dict.fromkeys(train.notes + test.notes)),
+            },
+        },
+    )
+    run.write(ENVIRONMENT, environment(device, args.seed))
+
+
+def warn_ignored(ignored: dict[str, str], explicit: set[str]) -> None:
+    """Say once, of every accepted flag that the user gave, that it has no effect."""
+    for name in sorted(explicit & ignored.keys()):
+        log.warning("--%s is accepted and has no effect: %s", name, ignored[name])
+
+
+def finish(
+    trainer: Trainer, run: RunFolder, args: argparse.Namespace, drawn: bool, started: float
+) -> dict:
+    """Write ``summary.json`` and print the headline.
+
+    Args:
+        started: ``time.monotonic()`` when the process began to work.
+
+    Returns:
+        The summary.
+    """
+    metric = trainer.recipe.metric
+    protocols = four_protocols(trainer.history, metric, trainer.recipe.mode)
+    headline = "val_selected" if trainer.judged_on == "val" else "best_on_test"
+    chosen = protocols[headline]
+    summary = {
+        "headline": {"protocol": headline, "metric": metric, **chosen},
+        "protocols": protocols,
+        "metric": metric,
+        "at_headline": trainer.history[chosen["epoch"] - 1],
+        "last": trainer.history[-1],
+        "drawn": drawn,
+        "finished": trainer.progress.epoch >= trainer.recipe.epochs,
+        "wall_s": round(time.monotonic() - started, 1),
+        "train_images_per_second": trainer.images_per_second,
+        "peak_memory_bytes": peak_memory(trainer.device),
+    }
+    run.write(SUMMARY, summary)
+    print(headline_text(summary, run.path))
+    return summary
+
+
+def headline_text(summary: dict, path: Path) -> str:
+    """The end of a run in a few lines: which protocol the number is, and the other three."""
+    head, metric = summary["headline"], summary["metric"]
+    how = f"{head['protocol']}: {head['meaning']}, epoch {head['epoch']}"
+    lines = [f"{metric} {head['value']:.2%} ({how})"]
+    for name, row in summary["protocols"].items():
+        if name == head["protocol"]:
+            continue
+        value = "none (no --val_fraction)" if row["value"] is None else f"{row['value']:.2%}"
+        lines.append(f"  {name}: {value}")
+    if summary["drawn"]:
+        lines.append(DRAWN)
+    lines.append(f"run folder: {path}")
+    return "\n".join(lines)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the GPU's peak allocation, or the process's peak resident size on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def read_summary(run: Path) -> dict:
+    """``summary.json`` of a finished run."""
+    return json.loads((run / SUMMARY).read_text(encoding="utf-8"))

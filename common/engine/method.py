@@ -1,0 +1,82 @@
+"""What a paper implements: a module whose training step returns a loss and what to log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+Batches = dict[str, dict[str, Tensor]]
+
+
+@dataclass
+class Progress:
+    """Where a training stands; all counts start at 0 and name what comes next.
+
+    Attributes:
+        epoch: epochs finished.
+        step: optimiser steps finished in the current epoch.
+        epochs: epochs in all.
+        steps_per_epoch: optimiser steps an epoch.
+    """
+
+    epoch: int
+    step: int
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def global_step(self) -> int:
+        """Optimiser steps finished since the beginning."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+
+@dataclass
+class StepOutput:
+    """What one training step gives back.
+
+    Attributes:
+        loss: scalar to minimise.
+        logs: named scalars, averaged over the epoch and written down as they are.
+        details: named tensors of this step (masks, pseudo-labels, …) for diagnostics; not logged.
+    """
+
+    loss: Tensor
+    logs: dict[str, Tensor | float] = field(default_factory=dict)
+    details: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module):
+    """A paper's method. Whatever it must remember is a buffer or a submodule.
+
+    A checkpoint stores ``state_dict()`` and nothing else of a method, so a plain attribute that
+    changes during training would be lost on resume.
+    """
+
+    def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
+        """Compute the loss of one step from one batch of every stream."""
+        raise NotImplementedError
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Logits [n, C] of images [n, 3, H, W]."""
+        raise NotImplementedError
+
+    def on_epoch_start(self, progress: Progress) -> None:
+        """Called before the first step of an epoch."""
+
+    def on_step_end(self, progress: Progress) -> None:
+        """Called after optimiser, schedule and average have moved."""
+
+    def on_epoch_end(self, progress: Progress) -> None:
+        """Called after the epoch's evaluation."""
+
+
+def to_device(batch, device: torch.device, channels_last: bool = False):
+    """Move nested dicts of tensors; 4-d floating tensors become channels-last when asked."""
+    if isinstance(batch, dict):
+        return {name: to_device(value, device, channels_last) for name, value in batch.items()}
+    if not isinstance(batch, Tensor):
+        return batch
+    layout = torch.channels_last if channels_last and batch.ndim == 4 else torch.preserve_format
+    return batch.to(device, non_blocking=True, memory_format=layout)

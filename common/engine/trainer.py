@@ -1,0 +1,369 @@
+"""The one training loop of the repository."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from common.cli import Interrupted, UserError
+from common.engine import checkpoint
+from common.engine.display import epoch_line, training_bar
+from common.engine.ema import ParameterEMA
+from common.engine.interrupt import StopRequest
+from common.engine.method import Method, Progress, StepOutput, to_device
+from common.engine.precision import autocast, grad_scaler
+from common.engine.runlog import LAST, RunFolder
+
+log = logging.getLogger(__name__)
+
+Evaluator = Callable[[Method], dict]
+
+
+class Stream(Protocol):
+    """A named source of batches whose place is given by (epoch, step) alone."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
+        """The batches of an epoch from step `start` on."""
+
+    def state(self) -> dict:
+        """What must be equal for a checkpoint to go on with this stream."""
+
+
+class Callback:
+    """Hooks around the loop, for a paper's artefacts and for diagnostics."""
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        """After optimiser, schedule and average have moved."""
+
+    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
+        """After an epoch's evaluation; the method holds its live values."""
+
+
+@dataclass
+class Recipe:
+    """How the loop runs.
+
+    Attributes:
+        epochs, steps_per_epoch: length of the training in optimiser steps.
+        clip: gradient-norm clip where > 0.
+        clip_scaled: with fp16, clip before the loss scale is taken out.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        channels_last: memory layout of model and images.
+        ema_across_epochs: False starts the average anew at every epoch.
+        metric, mode: what an evaluation is judged by, ``max`` or ``min``.
+        stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    clip: float = 0.0
+    clip_scaled: bool = False
+    precision: str = "fp32"
+    channels_last: bool = False
+    ema_across_epochs: bool = False
+    metric: str = "top1"
+    mode: str = "max"
+    stop_after_epoch: int = 0
+
+
+class Trainer:
+    """Trains a Method on streams, evaluates it each epoch, and can stop and go on anywhere.
+
+    Args:
+        method: already on `device`.
+        optimizer, scheduler: the scheduler is stepped after every optimiser step.
+        streams: name -> stream; every step takes one batch of each.
+        recipe: see :class:`Recipe`.
+        device: where batches are sent.
+        evaluators: ``test`` and, where images were held out, ``val``; each maps the method (in
+            eval mode, average applied) to named numbers.
+        ema: average of the method's parameters, used for evaluation.
+        ema_reload: values the average is overwritten with at the start of every epoch.
+        run: folder to write to; None writes nothing.
+        callbacks: hooks.
+        identity: plain values that a checkpoint must share with this training to be resumed.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        streams: dict[str, Stream],
+        recipe: Recipe,
+        device: torch.device,
+        evaluators: dict[str, Evaluator] | None = None,
+        ema: ParameterEMA | None = None,
+        ema_reload: dict | None = None,
+        run: RunFolder | None = None,
+        callbacks: tuple[Callback, ...] = (),
+        identity: dict | None = None,
+    ):
+        self.method, self.optimizer, self.scheduler = method, optimizer, scheduler
+        self.streams, self.recipe, self.device = streams, recipe, device
+        self.evaluators = evaluators or {}
+        self.ema, self.ema_reload = ema, ema_reload
+        self.run, self.callbacks, self.identity = run, callbacks, identity or {}
+        self.scaler = grad_scaler(device, recipe.precision)
+        self.progress = Progress(0, 0, recipe.epochs, recipe.steps_per_epoch)
+        self.history: list[dict] = []
+        self._sums: dict[str, torch.Tensor] = {}
+        self.rate_used: float | None = None
+        self._stop = StopRequest()
+        self._images, self._seconds = 0, 0.0
+
+    @property
+    def judged_on(self) -> str:
+        """The split that chooses the best epoch: held-out images where there are any."""
+        return "val" if "val" in self.evaluators else "test"
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Training throughput of this process so far, evaluation left out."""
+        return self._images / self._seconds if self._seconds else None
+
+    def fit(self) -> list[dict]:
+        """Train to the end (or to ``stop_after_epoch``).
+
+        Returns:
+            A row per epoch: ``epoch`` (from 1), ``step``, ``lr``, ``train`` and one entry per
+            evaluator.
+
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; the checkpoint is written.
+            UserError: the loss is no longer finite.
+        """
+        last = min(self.recipe.stop_after_epoch or self.recipe.epochs, self.recipe.epochs)
+        total = last * self.recipe.steps_per_epoch
+        if self.run and not (self.run.path / LAST).exists():
+            self.save()  # a run killed in its first epoch can be resumed too
+        with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
+            while self.progress.epoch < last:
+                self._epoch(bar)
+        return self.history
+
+    def _epoch(self, bar: tqdm) -> None:
+        if self.progress.step == 0:
+            self._start_epoch()
+        self.method.train()
+        self._train_steps(bar)
+        results = self._evaluate()
+        self._stop_if_asked()
+        self.method.on_epoch_end(self.progress)
+        row = {
+            "epoch": self.progress.epoch + 1,
+            "step": self.progress.global_step,
+            "lr": self.rate_used,
+            "train": self._means(),
+            **results,
+        }
+        self.history.append(row)
+        self.progress.epoch, self.progress.step, self._sums = self.progress.epoch + 1, 0, {}
+        if self.run:
+            self.run.append_metrics(row)
+            for name in ("train", *results):
+                self.run.scalars(name, row[name], row["step"])
+            self.run.scalars("train", {"lr": row["lr"]}, row["step"])
+            self.save()
+        log.info(
+            "epoch %d/%d %s", row["epoch"], self.recipe.epochs, epoch_line(row, self.recipe.metric)
+        )
+
+    def _start_epoch(self) -> None:
+        if self.ema and not self.recipe.ema_across_epochs:
+            self.ema.restart(self.method)
+        if self.ema and self.ema_reload is not None:
+            self.ema.overwrite(self.ema_reload)
+            results = self._results()
+            log.info("average of the checkpoint: %s", epoch_line(results, self.recipe.metric))
+        self.method.on_epoch_start(self.progress)
+
+    def _train_steps(self, bar: tqdm) -> None:
+        place = self.progress
+        if place.step == place.steps_per_epoch:  # interrupted during this epoch's evaluation
+            return
+        iterators = {
+            name: iter(stream.batches(place.epoch, place.step))
+            for name, stream in self.streams.items()
+        }
+        started, shown = time.perf_counter(), 0.0
+        while place.step < place.steps_per_epoch:
+            batches = {
+                name: to_device(next(batches), self.device, self.recipe.channels_last)
+                for name, batches in iterators.items()
+            }
+            output = self._step(batches)
+            place.step += 1
+            self._images += sum(_images(batch) for batch in batches.values())
+            now = time.perf_counter()
+            self._seconds += now - started
+            started = now
+            if (
+                now - shown > 1 or place.step == place.steps_per_epoch
+            ):  # reading the loss waits for the GPU
+                shown = now
+                self._check_finite(output)
+                rate = self._images / self._seconds
+                bar.set_postfix_str(
+                    f"epoch {place.epoch + 1}, loss {output.loss.item():.3f}, {rate:.0f} images/s"
+                )
+            bar.update()
+            self._stop_if_asked()
+
+    def _step(self, batches: dict) -> StepOutput:
+        with autocast(self.device, self.recipe.precision):
+            output = self.method.training_step(batches, self.progress)
+        self.scaler.scale(output.loss).backward()
+        if self.recipe.clip > 0:
+            if not self.recipe.clip_scaled:
+                self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.recipe.clip)
+        self.rate_used = self.optimizer.param_groups[0]["lr"]
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.scheduler:
+            self.scheduler.step()
+        if self.ema:
+            self.ema.update(self.method)
+        self.optimizer.zero_grad()
+        self.method.on_step_end(self.progress)
+        for callback in self.callbacks:
+            callback.on_step_end(self, output)
+        for name, value in {"loss": output.loss, **output.logs}.items():
+            value = torch.as_tensor(value, device=self.device).detach().double()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        return output
+
+    def _means(self) -> dict[str, float]:
+        return {
+            name: total.item() / self.recipe.steps_per_epoch for name, total in self._sums.items()
+        }
+
+    def _check_finite(self, output: StepOutput) -> None:
+        if not math.isfinite(output.loss.item()):
+            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in output.logs.items())
+            raise UserError(
+                f"the loss is {output.loss.item()} at step {self.progress.global_step} ({parts}). "
+                "The last checkpoint is from before this epoch; try a lower --lr, --clip 1 or "
+                "--precision fp32."
+            )
+
+    def averaged(self) -> AbstractContextManager:
+        """Inside this context the method holds its average, where it has one."""
+        return self.ema.applied(self.method) if self.ema else nullcontext()
+
+    @torch.no_grad()
+    def _results(self) -> dict[str, dict]:
+        """What every evaluator says of the method with its average applied."""
+        self.method.eval()
+        with self.averaged(), autocast(self.device, self.recipe.precision):
+            results = {name: evaluate(self.method) for name, evaluate in self.evaluators.items()}
+        self.method.train()
+        return results
+
+    def _evaluate(self) -> dict[str, dict]:
+        results = self._results()
+        if self.judged_on in results:
+            is_best = self._is_best(results[self.judged_on][self.recipe.metric])
+            for callback in self.callbacks:
+                callback.on_evaluated(self, results, is_best)
+        return results
+
+    def _is_best(self, value: float) -> bool:
+        """A tie with the best so far counts as best."""
+        sign = 1 if self.recipe.mode == "max" else -1
+        earlier = [row[self.judged_on][self.recipe.metric] for row in self.history]
+        return all(sign * value >= sign * other for other in earlier)
+
+    # --- stopping and going on -------------------------------------------------------------------
+
+    def state_dict(self) -> dict:
+        """All that an exact continuation needs."""
+        return {
+            "format": 1,
+            "identity": self.identity,
+            "epoch": self.progress.epoch,
+            "step": self.progress.step,
+            "rate_used": self.rate_used,
+            "method": self.method.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "scaler": self.scaler.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "history": self.history,
+            "sums": {name: total.cpu() for name, total in self._sums.items()},
+            "streams": {name: stream.state() for name, stream in self.streams.items()},
+            "rng": checkpoint.rng_state(),
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from :meth:`state_dict`.
+
+        Raises:
+            UserError: the checkpoint is of another model or another training.
+        """
+        ours, theirs = self.identity, state.get("identity", {})
+        differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+        if differing:
+            told = "; ".join(
+                f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing
+            )
+            raise UserError(
+                f"the checkpoint is of another training: {told}. Resume with the flags it was "
+                "started with, or start a new run."
+            )
+        try:
+            self.method.load_state_dict(state["method"])
+        except RuntimeError as error:
+            raise UserError(
+                f"the checkpoint is of another model: {str(error).splitlines()[-1].strip()}"
+            ) from None
+        streams = {name: stream.state() for name, stream in self.streams.items()}
+        if streams != state["streams"]:
+            raise UserError(
+                f"the checkpoint was made with other data: it draws from {state['streams']}, "
+                f"this run from {streams}."
+            )
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.progress.epoch, self.progress.step = state["epoch"], state["step"]
+        self.rate_used = state["rate_used"]
+        self.history = state["history"]
+        self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
+        checkpoint.set_rng_state(state["rng"])
+        if self.run:
+            self.run.rewrite_metrics(self.history)
+
+    def save(self) -> Path | None:
+        """Write ``last.ckpt``."""
+        if not self.run:
+            return None
+        checkpoint.save(self.state_dict(), self.run.path / LAST)
+        return self.run.path / LAST
+
+    def _stop_if_asked(self) -> None:
+        if self._stop.number is None:
+            return
+        path = self.save()
+        place = self.progress
+        where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"
+        raise Interrupted(f"Stopped in {where}; saved to {path}.", self._stop.exit_code)
+
+
+def _images(batch: dict) -> int:
+    return sum(len(v) for v in batch.values() if isinstance(v, torch.Tensor) and v.ndim == 4)

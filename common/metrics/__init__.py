@@ -1,0 +1,1 @@
+"""Metrics, each with its definition stated and checked against a second implementation."""

@@ -1,0 +1,131 @@
+"""S2-VER's images: which rows are labelled, under which views, in which streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import UserError
+from common.data import registry, splits, views
+from common.data.check import drop_unreadable
+from common.data.dataset import ViewDataset
+from common.data.loaders import SampledStream, eval_loader
+from common.data.manifest import Manifest
+from common.data.readers.folder import read_folders, unknown_dataset
+
+Views = dict[str, Callable]
+
+
+def labelled_views(size: int) -> Views:
+    """What a labelled image is seen as."""
+    return {"weak": views.weak_view(size)}
+
+
+def unlabelled_views(size: int) -> Views:
+    """What an unlabelled image is seen as, in the order of the random draws."""
+    return {
+        "weak": views.weak_view(size),
+        "strong0": views.strong_view(size),
+        "strong1": views.strong_view(size),
+    }
+
+
+def test_views(size: int) -> Views:
+    """What a test image is seen as."""
+    return {"image": views.eval_view(size)}
+
+
+test_views.__test__ = False  # its name makes pytest take it for a test
+
+
+@dataclass(frozen=True)
+class Data:
+    """A run's images.
+
+    Attributes:
+        train, test: the whole sets.
+        split: positions in `train`.
+    """
+
+    train: Manifest
+    test: Manifest
+    split: splits.Split
+
+    @property
+    def labelled(self) -> Manifest:
+        """Rows whose label is used."""
+        return self.train.take(self.split.labelled)
+
+    @property
+    def unlabelled(self) -> Manifest:
+        """Rows of the unlabelled pool; the labelled images are among them."""
+        return self.train.take(self.split.unlabelled)
+
+    @property
+    def validation(self) -> Manifest | None:
+        """Rows held out to choose the epoch, if any."""
+        return self.train.take(self.split.validation) if len(self.split.validation) else None
+
+
+def read(args, workers: int) -> Manifest:
+    """Read and check the train and test images that the flags name.
+
+    Raises:
+        UserError: unknown dataset, missing folders, another class count, too many bad images.
+    """
+    given = [args.train_data_dir, args.test_data_dir]
+    if registry.describe(args.dataset) is None and not all(given):
+        raise unknown_dataset(args.dataset)
+    train, test = registry.default_folders(args.dataset, Path(args.data_dir))
+    folders = {
+        "train": Path(args.train_data_dir or train),
+        "test": Path(args.test_data_dir or test),
+    }
+    return drop_unreadable(read_folders(args.dataset, folders, args.num_classes), workers)
+
+
+def split(manifest: Manifest, args, index_file: Path) -> Data:
+    """Draw the labelled images (or read them back from `index_file`) and the validation images."""
+    train, test = manifest.split("train"), manifest.split("test")
+    seed = args.seed if args.data_seed is None else args.data_seed
+    np.random.seed(seed)
+    chosen = splits.labelled_split(train.labels, args.num_labels, args.num_classes, index_file)
+    if len(chosen.labelled) != args.num_labels:
+        raise UserError(
+            f"{index_file} names {len(chosen.labelled)} images, but --num_labels is "
+            f"{args.num_labels}; delete it to draw a new split."
+        )
+    chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
+    return Data(train, test, chosen)
+
+
+def streams(data: Data, args, pin_memory: bool) -> dict[str, SampledStream]:
+    """The labelled and the unlabelled stream, both drawn with replacement."""
+    steps, size = args.num_train_iter, args.image_size
+    return {
+        "labelled": SampledStream(
+            ViewDataset(data.labelled, labelled_views(size)),
+            args.batch_size,
+            steps,
+            seed=2 * args.seed,
+            workers=args.num_workers,
+            pin_memory=pin_memory,
+        ),
+        "unlabelled": SampledStream(
+            ViewDataset(data.unlabelled, unlabelled_views(size)),
+            args.batch_size * args.uratio,
+            steps,
+            seed=2 * args.seed + 1,
+            workers=args.num_workers,
+            pin_memory=pin_memory,
+        ),
+    }
+
+
+def loader(manifest: Manifest, args, pin_memory: bool):
+    """Every image once, for evaluation."""
+    dataset = ViewDataset(manifest, test_views(args.image_size))
+    return eval_loader(dataset, args.eval_batch_size, args.num_workers, pin_memory)

@@ -1,0 +1,189 @@
+"""``python s2ver/main.py``: read the flags, wire the pieces, train."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+import time
+from pathlib import Path
+
+if not __package__:  # run as a script: import from the repository's root, not from this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import torch
+
+from common import flags, quirks
+from common.cli import Interrupted, UserError, choose_device, entry_point
+from common.data import registry
+from common.engine import launch
+from common.engine.ema import ParameterEMA
+from common.engine.evaluate import ClassificationEvaluator
+from common.engine.precision import apply_fast
+from common.engine.runlog import LAST, RunFolder, log_to
+from common.engine.schedule import cosine_schedule
+from common.engine.trainer import Recipe, Trainer
+from common.nn.backbones import load_pretrained
+from s2ver import artefacts, data
+from s2ver.method import S2VER, Weights
+from s2ver.model import HEADS, build_model, build_optimizer
+from s2ver.options import IGNORED, build_parser
+
+log = logging.getLogger(__name__)
+
+PROGRAM = "python s2ver/main.py"
+QUIRKS = Path(__file__).with_name("quirks.yaml")
+# Flags that may differ between a run and its continuation: they do not decide what is computed.
+NEUTRAL = IGNORED.keys() | {
+    *("save_dir", "save_name", "resume", "load_path", "overwrite", "c", "gpu", "device"),
+    *("data_dir", "train_data_dir", "test_data_dir", "num_workers", "eval_batch_size"),
+    *("precision", "amp", "channels_last", "compile", "fast", "corrected", "stop_after_epoch"),
+    *("pretrained", "ema_reload_each_epoch", "count_iterations"),
+}
+
+
+def build_trainer(args, images: data.Data, run: RunFolder, device: torch.device) -> Trainer:
+    """Everything a run needs, wired from its flags."""
+    model = build_model(args.backbone, args.num_classes, args.low_dim)
+    if args.pretrained:
+        load_pretrained(model, args.pretrained, HEADS)
+    if args.compile:
+        model.compile()
+    settings = {name: getattr(args, name) for name in Weights.__dataclass_fields__}
+    method = S2VER(
+        model, args.num_classes, args.low_dim, _polarity(args, images), Weights(**settings)
+    )
+    layout = torch.channels_last if args.channels_last else torch.preserve_format
+    method.to(device, memory_format=layout)
+    optimizer = build_optimizer(
+        model, args.optim, args.lr, args.momentum, args.weight_decay, no_bn_decay=args.no_bn_decay
+    )
+    pin = device.type == "cuda"
+    evaluators = {
+        name: ClassificationEvaluator(
+            data.loader(manifest, args, pin), device, channels_last=args.channels_last
+        )
+        for name, manifest in (("test", images.test), ("val", images.validation))
+        if manifest is not None
+    }
+    labelled = hashlib.sha256(images.split.labelled.tobytes()).hexdigest()
+    identity = {n: launch.plain(v) for n, v in vars(args).items() if n not in NEUTRAL}
+    return Trainer(
+        method,
+        optimizer,
+        cosine_schedule(optimizer, args.epoch * args.num_train_iter),
+        data.streams(images, args, pin),
+        Recipe(
+            args.epoch,
+            args.num_train_iter,
+            clip=args.clip,
+            clip_scaled=not args.clip_unscaled,
+            precision=args.precision,
+            channels_last=args.channels_last,
+            ema_across_epochs=args.ema_across_epochs,
+            stop_after_epoch=args.stop_after_epoch,
+        ),
+        device,
+        evaluators,
+        ParameterEMA(method, args.ema_m),
+        run=run,
+        callbacks=(artefacts.BestCheckpoint(args.count_iterations),),
+        identity={"method": "s2ver", **identity, "labelled_images": labelled},
+    )
+
+
+def _polarity(args, images: data.Data) -> list[int]:
+    if args.polarity == "dataset":
+        return registry.polarity(args.dataset, images.train.classes)
+    if args.polarity == "equal":
+        return [1] * args.num_classes
+    try:
+        codes = [int(word) for word in args.polarity.split(",")]
+    except ValueError:
+        codes = []
+    if len(codes) != args.num_classes:
+        raise UserError(
+            f"--polarity {args.polarity} is neither dataset, equal, nor {args.num_classes} integer "
+            "codes separated by commas."
+        )
+    return codes
+
+
+def _settle(args, explicit: set[str], device: torch.device, register: list[quirks.Quirk]) -> None:
+    """Resolve flags that set other flags, and refuse combinations that cannot run."""
+    if args.corrected:
+        quirks.apply_corrections(register, args, explicit)
+    if args.amp and "precision" not in explicit:
+        args.precision = "fp16"
+    if args.fast:
+        apply_fast(args, device, explicit | ({"precision"} if args.amp else set()))
+    if args.resume and not args.load_path:
+        raise UserError("--resume needs --load_path: the run folder or checkpoint to go on from.")
+    if args.load_path and not args.resume:
+        raise UserError(
+            "--load_path does nothing without --resume; to start from weights use --pretrained."
+        )
+    if args.resume and not Path(args.load_path).exists():
+        raise UserError(
+            f"--load_path {args.load_path} does not exist; give a run folder or a checkpoint."
+        )
+    if args.num_labels % args.num_classes:
+        raise UserError(
+            f"--num_labels {args.num_labels} cannot be shared equally by {args.num_classes} "
+            f"classes; use a multiple of {args.num_classes}."
+        )
+
+
+def _run(argv: list[str]) -> int:
+    started = time.monotonic()
+    log_to()
+    args, explicit = flags.parse(build_parser, argv)
+    device = choose_device(args.device, args.gpu)
+    register = quirks.load(QUIRKS)
+    _settle(args, explicit, device, register)
+    run = RunFolder(Path(args.save_dir) / args.save_name)
+    index_file = artefacts.index_file(run.path, args.dataset, args.num_labels)
+    run.check(args.overwrite)
+    manifest = data.read(args, args.num_workers)
+
+    launch.seed_everything(args.seed)
+    run.open(overwrite=args.overwrite, resume=args.resume, keep=(index_file.name,))
+    log_to(run.path)
+    launch.warn_ignored(IGNORED, explicit)
+    images = data.split(manifest, args, index_file)
+    if images.split.reused:
+        log.info("labelled images read back from %s; delete it to draw others", index_file)
+    artefacts.write_statistics(
+        Path("data_statistics"), args.dataset, images.labelled.labels, images.train.classes
+    )
+    launch.seed_everything(args.seed)
+    trainer = build_trainer(args, images, run, device)
+    if args.resume:
+        artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
+    launch.record(run, "s2ver", args, register, device, images.train, images.test)
+    run.start_scalars(trainer.progress.global_step)
+    try:
+        trainer.fit()
+    except Interrupted as stop:
+        command = flags.resume_command(PROGRAM, argv, run.path / LAST)
+        raise Interrupted(f"{stop}\nGo on with:\n  {command}", stop.exit_code) from None
+    finally:
+        run.close()
+    launch.finish(trainer, run, args, manifest.drawn, started)
+    if trainer.progress.epoch < args.epoch:
+        print(f"Go on with:\n  {flags.resume_command(PROGRAM, argv, run.path / LAST)}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train S2-VER; returns the exit code."""
+    return entry_point(_run, argv)
+
+
+def cli() -> None:
+    """The installed script ``s2ver``."""
+    raise SystemExit(main())
+
+
+if __name__ == "__main__":
+    cli()

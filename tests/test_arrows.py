@@ -1,0 +1,95 @@
+"""The arrows point one way: benchmarks → papers → common; and files stay small and portable."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAPERS = ("s2ver", "adacm", "dimva", "ssfer", "webemotion")
+OWN = (*PAPERS, "common", "benchmarks", "tests", "docs")
+PAPER_WORDS = re.compile(r"s2[-_ ]?ver|ada[-_ ]?cm|dimva|ssfer|webemotion", re.IGNORECASE)
+MACHINE_PATH = re.compile(r"(?<![\w.])/(work|root)" + r"/")
+TEXT = {".py", ".md", ".yaml", ".yml", ".toml", ".cfg", ".cff", ".html", ".sh", ".json", ".csv"}
+MAX_LINES = 400
+
+
+def python_files(*packages: str) -> list[Path]:
+    found = [path for package in packages for path in (ROOT / package).rglob("*.py")]
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def text_files() -> Iterator[Path]:
+    for path in ROOT.iterdir():
+        if path.is_file() and (path.suffix in TEXT or path.name in ("Makefile", ".gitignore")):
+            yield path
+    for folder in (*OWN, ".ci"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and (path.suffix in TEXT or folder == ".ci"):
+                yield path
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of all absolute imports, those inside functions included."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def offenders(packages: tuple[str, ...], forbidden: set[str]) -> dict[str, set[str]]:
+    files = python_files(*packages)
+    bad = {str(p.relative_to(ROOT)): imported(p) & forbidden for p in files}
+    return {path: names for path, names in bad.items() if names}
+
+
+def test_there_is_something_to_check():
+    assert len(python_files("common")) > 3
+    assert "common" in imported(ROOT / "benchmarks" / "__main__.py")
+
+
+def test_common_imports_neither_papers_nor_benchmarks():
+    assert offenders(("common",), {*PAPERS, "benchmarks", "tests"}) == {}
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_no_paper_imports_another_paper_or_the_benchmarks(paper):
+    assert offenders((paper,), {*PAPERS, "benchmarks", "tests"} - {paper}) == {}
+
+
+def test_common_names_no_paper():
+    named = {
+        f"{path.relative_to(ROOT)}:{number}": line.strip()
+        for path in python_files("common")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if PAPER_WORDS.search(line)
+    }
+    assert named == {}
+
+
+def test_no_file_is_longer_than_the_limit():
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in python_files(*OWN)
+    }
+    assert {path: n for path, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_no_catch_all_modules():
+    names = {"utils", "util", "helpers", "helper", "misc"}
+    assert [str(p.relative_to(ROOT)) for p in python_files(*OWN) if p.stem in names] == []
+
+
+def test_no_path_of_one_machine():
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in text_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if MACHINE_PATH.search(line)
+    ]
+    assert found == []
