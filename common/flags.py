@@ -104,8 +104,13 @@ def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
     except OSError as error:
         raise UserError(f"the file of --c, {path}, cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"the file of --c, {path}, is not valid YAML: {line}") from None
+        place = getattr(error, "problem_mark", None)
+        where = f"line {place.line + 1}: " if place else ""
+        reason = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise UserError(
+            f"the file of --c, {path}, is not valid YAML ({where}{reason}); "
+            "expected 'flag: value' lines."
+        ) from None
     if not isinstance(values, dict):
         raise UserError(f"the file of --c, {path}, must hold 'flag: value' lines.")
     actions = {action.dest: action for action in parser._actions}

@@ -110,11 +110,11 @@ def resume(trainer: Trainer, path: Path, ema_reload_each_epoch: bool = False) ->
 
 
 def _load_best(trainer: Trainer, state: dict, path: Path) -> None:
-    weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
     try:
+        weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
         trainer.method.model.load_state_dict(weights)
         trainer.optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
             "check --backbone, --num_classes and --low_dim."

@@ -88,11 +88,20 @@ def read(args, workers: int) -> Manifest:
 
 
 def split(manifest: Manifest, args, index_file: Path) -> Data:
-    """Draw the labelled images (or read them back from `index_file`) and the validation images."""
+    """Draw the labelled images (or read them back from `index_file`) and the validation images.
+
+    Nothing is written: a run that is refused later leaves no trace.
+    """
     train, test = manifest.split("train"), manifest.split("test")
     seed = args.seed if args.data_seed is None else args.data_seed
     np.random.seed(seed)
-    chosen = splits.labelled_split(train.labels, args.num_labels, args.num_classes, index_file)
+    chosen = splits.labelled_split(
+        train.labels,
+        args.num_labels,
+        args.num_classes,
+        index_file if index_file.exists() else None,
+        names=train.classes,
+    )
     if len(chosen.labelled) != args.num_labels:
         raise UserError(
             f"{index_file} names {len(chosen.labelled)} images, but --num_labels is "
@@ -102,26 +111,24 @@ def split(manifest: Manifest, args, index_file: Path) -> Data:
     return Data(train, test, chosen)
 
 
-def streams(data: Data, args, pin_memory: bool) -> dict[str, SampledStream]:
-    """The labelled and the unlabelled stream, both drawn with replacement."""
-    steps, size = args.num_train_iter, args.image_size
+def streams(data: Data, args, names: tuple[str, ...], pin_memory: bool) -> dict[str, SampledStream]:
+    """The streams called `names` of ``labelled`` and ``unlabelled``, drawn with replacement."""
+    size = args.image_size
+    kinds = {
+        "labelled": (data.labelled, labelled_views(size), args.batch_size),
+        "unlabelled": (data.unlabelled, unlabelled_views(size), args.batch_size * args.uratio),
+    }
     return {
-        "labelled": SampledStream(
-            ViewDataset(data.labelled, labelled_views(size)),
-            args.batch_size,
-            steps,
-            seed=2 * args.seed,
+        name: SampledStream(
+            ViewDataset(manifest, named_views),
+            batch_size,
+            args.num_train_iter,
+            seed=2 * args.seed + number,
             workers=args.num_workers,
             pin_memory=pin_memory,
-        ),
-        "unlabelled": SampledStream(
-            ViewDataset(data.unlabelled, unlabelled_views(size)),
-            args.batch_size * args.uratio,
-            steps,
-            seed=2 * args.seed + 1,
-            workers=args.num_workers,
-            pin_memory=pin_memory,
-        ),
+        )
+        for number, (name, (manifest, named_views, batch_size)) in enumerate(kinds.items())
+        if name in names
     }
 
 

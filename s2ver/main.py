@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import logging
 import sys
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 if not __package__:  # run as a script: import from the repository's root, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+import numpy as np
 import torch
+from torch import nn
 
 from common import flags, quirks
-from common.cli import Interrupted, UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point
 from common.data import registry
 from common.engine import launch
 from common.engine.ema import ParameterEMA
 from common.engine.evaluate import ClassificationEvaluator
-from common.engine.precision import apply_fast
-from common.engine.runlog import LAST, RunFolder, log_to
+from common.engine.method import Method
+from common.engine.runlog import RunFolder, log_to
 from common.engine.schedule import cosine_schedule
 from common.engine.trainer import Recipe, Trainer
 from common.nn.backbones import load_pretrained
@@ -31,7 +35,6 @@ from s2ver.options import IGNORED, build_parser
 
 log = logging.getLogger(__name__)
 
-PROGRAM = "python s2ver/main.py"
 QUIRKS = Path(__file__).with_name("quirks.yaml")
 # Flags that may differ between a run and its continuation: they do not decide what is computed.
 NEUTRAL = IGNORED.keys() | {
@@ -42,17 +45,41 @@ NEUTRAL = IGNORED.keys() | {
 }
 
 
-def build_trainer(args, images: data.Data, run: RunFolder, device: torch.device) -> Trainer:
+def build_method(model: nn.Module, args, images: data.Data) -> Method:
+    """S2-VER with the settings of the flags."""
+    settings = {name: getattr(args, name) for name in Weights.__dataclass_fields__}
+    polarity = _polarity(args, images)
+    return S2VER(model, args.num_classes, args.low_dim, polarity, Weights(**settings))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method that trains under these flags.
+
+    Attributes:
+        name: written into checkpoints and ``config.json``.
+        program: the command a person types.
+        build: (model, arguments, images) -> Method.
+    """
+
+    name: str
+    program: str
+    build: Callable[[nn.Module, argparse.Namespace, data.Data], Method]
+
+
+PUBLISHED = Entry("s2ver", "python s2ver/main.py", build_method)
+
+
+def build_trainer(
+    entry: Entry, args, images: data.Data, run: RunFolder, device: torch.device
+) -> Trainer:
     """Everything a run needs, wired from its flags."""
     model = build_model(args.backbone, args.num_classes, args.low_dim)
     if args.pretrained:
         load_pretrained(model, args.pretrained, HEADS)
     if args.compile:
         model.compile()
-    settings = {name: getattr(args, name) for name in Weights.__dataclass_fields__}
-    method = S2VER(
-        model, args.num_classes, args.low_dim, _polarity(args, images), Weights(**settings)
-    )
+    method = entry.build(model, args, images)
     layout = torch.channels_last if args.channels_last else torch.preserve_format
     method.to(device, memory_format=layout)
     optimizer = build_optimizer(
@@ -72,7 +99,7 @@ def build_trainer(args, images: data.Data, run: RunFolder, device: torch.device)
         method,
         optimizer,
         cosine_schedule(optimizer, args.epoch * args.num_train_iter),
-        data.streams(images, args, pin),
+        data.streams(images, args, method.stream_names, pin),
         Recipe(
             args.epoch,
             args.num_train_iter,
@@ -88,7 +115,7 @@ def build_trainer(args, images: data.Data, run: RunFolder, device: torch.device)
         ParameterEMA(method, args.ema_m),
         run=run,
         callbacks=(artefacts.BestCheckpoint(args.count_iterations),),
-        identity={"method": "s2ver", **identity, "labelled_images": labelled},
+        identity={"method": entry.name, **identity, "labelled_images": labelled},
     )
 
 
@@ -111,12 +138,10 @@ def _polarity(args, images: data.Data) -> list[int]:
 
 def _settle(args, explicit: set[str], device: torch.device, register: list[quirks.Quirk]) -> None:
     """Resolve flags that set other flags, and refuse combinations that cannot run."""
-    if args.corrected:
-        quirks.apply_corrections(register, args, explicit)
     if args.amp and "precision" not in explicit:
         args.precision = "fp16"
-    if args.fast:
-        apply_fast(args, device, explicit | ({"precision"} if args.amp else set()))
+        explicit = explicit | {"precision"}
+    launch.settle(args, explicit, device, register)
     if args.resume and not args.load_path:
         raise UserError("--resume needs --load_path: the run folder or checkpoint to go on from.")
     if args.load_path and not args.resume:
@@ -134,8 +159,13 @@ def _settle(args, explicit: set[str], device: torch.device, register: list[quirk
         )
 
 
-def _run(argv: list[str]) -> int:
-    started = time.monotonic()
+def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
+    """Read the flags, train, write the run folder and print the headline.
+
+    Raises:
+        UserError: a mistake in the flags or the data.
+        Interrupted: a signal came; the text says how to go on.
+    """
     log_to()
     args, explicit = flags.parse(build_parser, argv)
     device = choose_device(args.device, args.gpu)
@@ -146,38 +176,31 @@ def _run(argv: list[str]) -> int:
     run.check(args.overwrite)
     manifest = data.read(args, args.num_workers)
 
-    launch.seed_everything(args.seed)
-    run.open(overwrite=args.overwrite, resume=args.resume, keep=(index_file.name,))
-    log_to(run.path)
+    # All that can be refused is refused before the first file is written or replaced.
     launch.warn_ignored(IGNORED, explicit)
     images = data.split(manifest, args, index_file)
+    launch.seed_everything(args.seed)
+    trainer = build_trainer(entry, args, images, run, device)
+    if args.resume:
+        artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
+
+    run.open(overwrite=args.overwrite, resume=args.resume, keep=(index_file.name,))
+    log_to(run.path)
     if images.split.reused:
         log.info("labelled images read back from %s; delete it to draw others", index_file)
+    else:
+        np.save(index_file, images.split.labelled)
     artefacts.write_statistics(
         Path("data_statistics"), args.dataset, images.labelled.labels, images.train.classes
     )
-    launch.seed_everything(args.seed)
-    trainer = build_trainer(args, images, run, device)
-    if args.resume:
-        artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
-    launch.record(run, "s2ver", args, register, device, images.train, images.test)
-    run.start_scalars(trainer.progress.global_step)
-    try:
-        trainer.fit()
-    except Interrupted as stop:
-        command = flags.resume_command(PROGRAM, argv, run.path / LAST)
-        raise Interrupted(f"{stop}\nGo on with:\n  {command}", stop.exit_code) from None
-    finally:
-        run.close()
-    launch.finish(trainer, run, args, manifest.drawn, started)
-    if trainer.progress.epoch < args.epoch:
-        print(f"Go on with:\n  {flags.resume_command(PROGRAM, argv, run.path / LAST)}")
+    launch.record(run, entry.name, args, register, device, images.train, images.test)
+    launch.conduct(trainer, entry.program, argv, manifest.drawn)
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train S2-VER; returns the exit code."""
-    return entry_point(_run, argv)
+    return entry_point(train, argv)
 
 
 def cli() -> None:

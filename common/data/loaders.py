@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -59,6 +59,7 @@ class SampledStream:
             pin_memory=pin_memory,
             persistent_workers=workers > 0,
             worker_init_fn=quiet_worker,
+            generator=torch.Generator(),  # else every pass would draw from the global one
         )
 
     def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
@@ -113,10 +114,11 @@ def eval_loader(
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=quiet_worker,
+        generator=torch.Generator(),
     )
 
 
-def plain_errors(loader: DataLoader) -> Iterator[dict[str, Tensor]]:
+def plain_errors(loader: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
     """Iterate over a loader, turning a worker's wrapped UserError back into its sentence."""
     try:
         yield from loader

@@ -27,13 +27,16 @@ class Split:
     reused: bool = False
 
 
-def sample_balanced(labels: np.ndarray, num_labels: int, num_classes: int) -> np.ndarray:
+def sample_balanced(
+    labels: np.ndarray, num_labels: int, num_classes: int, names: tuple[str, ...] = ()
+) -> np.ndarray:
     """Draw num_labels / num_classes positions of every class without replacement.
 
     Draws from NumPy's global generator, one ``np.random.choice`` a class in class order.
 
     Args:
         labels: int64 [n].
+        names: class names, for messages.
 
     Returns:
         int64 [num_labels], grouped by class.
@@ -53,7 +56,8 @@ def sample_balanced(labels: np.ndarray, num_labels: int, num_classes: int) -> np
         if len(members) < each:
             raise UserError(
                 f"--num_labels {num_labels} needs {each} labelled images of every class, but class "
-                f"number {c} has only {len(members)} training images."
+                f"{names[c] if names else f'number {c}'} has only {len(members)} training images; "
+                "ask for fewer."
             )
         drawn.append(np.random.choice(members, each, replace=False))
     return np.concatenate(drawn).astype(np.int64)
@@ -66,6 +70,7 @@ def labelled_split(
     index_file: Path | None = None,
     given: np.ndarray | None = None,
     include_labelled: bool = True,
+    names: tuple[str, ...] = (),
 ) -> Split:
     """Choose the labelled images: given ones, those of an index file, or a fresh balanced draw.
 
@@ -75,6 +80,7 @@ def labelled_split(
             a rerun in the same folder keeps its split whatever the seed.
         given: int64 positions that win over everything; nothing is drawn or written.
         include_labelled: whether the unlabelled pool is all images, labelled ones included.
+        names: class names, for messages.
 
     Raises:
         UserError: see :func:`sample_balanced`; or the index file does not fit these images.
@@ -86,7 +92,7 @@ def labelled_split(
     elif index_file is not None and index_file.exists():
         labelled, reused = _read_index(index_file, len(labels)), True
     else:
-        labelled = sample_balanced(labels, num_labels, num_classes)
+        labelled = sample_balanced(labels, num_labels, num_classes, names)
         if index_file is not None:
             np.save(index_file, labelled)
     everything = np.arange(len(labels), dtype=np.int64)

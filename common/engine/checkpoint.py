@@ -6,7 +6,6 @@ import os
 import pickle
 import random
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ def save(state: dict, path: Path) -> None:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp's are for the owner alone
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def load(path: Path) -> dict:
             f"{path} cannot be read safely ({reason}); expected a checkpoint of tensors and plain "
             "containers. Re-save it as a state dict with torch.save(model.state_dict(), …)."
         ) from None
-    except (RuntimeError, EOFError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except Exception as error:  # damaged bytes make the unpickler raise almost anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{path} is no readable checkpoint ({reason}); "

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from common.cli import UserError
+from common.data.loaders import plain_errors
 from common.engine.method import Method, to_device
 from common.metrics.classification import classification_report
 
@@ -42,7 +43,7 @@ class ClassificationEvaluator:
             UserError: the logits are no longer finite.
         """
         logits, labels = [], []
-        for batch in self.loader:
+        for batch in plain_errors(self.loader):
             images = to_device(batch[self.view], self.device, self.channels_last)
             logits.append(method.predict(images).float().cpu())
             labels.append(batch["label"])

@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.cli import Interrupted
 from common.data.manifest import Manifest
+from common.engine.precision import apply_fast
 from common.engine.protocols import four_protocols
-from common.engine.runlog import CONFIG, ENVIRONMENT, SUMMARY, RunFolder, environment
+from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, SUMMARY, RunFolder, environment
 from common.engine.trainer import Trainer
-from common.quirks import Quirk, in_force
+from common.flags import resume_command
+from common.quirks import Quirk, apply_corrections, in_force
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +81,51 @@ def warn_ignored(ignored: dict[str, str], explicit: set[str]) -> None:
         log.warning("--%s is accepted and has no effect: %s", name, ignored[name])
 
 
-def finish(
-    trainer: Trainer, run: RunFolder, args: argparse.Namespace, drawn: bool, started: float
-) -> dict:
+def settle(
+    args: argparse.Namespace, explicit: set[str], device: torch.device, register: list[Quirk]
+) -> None:
+    """Resolve, in place, the shared flags that set other flags: ``--corrected`` and ``--fast``."""
+    if args.corrected:
+        apply_corrections(register, args, explicit)
+    if args.fast:
+        apply_fast(args, device, explicit)
+
+
+def conduct(trainer: Trainer, command: str, argv: list[str], drawn: bool) -> dict:
+    """Train to the end and tell the result, or how to go on.
+
+    Args:
+        command: what a person types before `argv`.
+        argv: the arguments of this run.
+        drawn: whether the images are drawn stand-ins.
+
+    Returns:
+        The summary, see :func:`finish`.
+
+    Raises:
+        Interrupted: a signal came; the text says how to go on.
+    """
+    run = trainer.run
+    go_on = f"Go on with:\n  {resume_command(command, argv, run.path / LAST)}"
+    run.start_scalars(trainer.progress.global_step)
+    started = time.monotonic()
+    try:
+        trainer.fit()
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}\n{go_on}", stop.exit_code) from None
+    finally:
+        run.close()
+    summary = finish(trainer, run, drawn, time.monotonic() - started)
+    if not summary["finished"]:
+        print(go_on)
+    return summary
+
+
+def finish(trainer: Trainer, run: RunFolder, drawn: bool, wall_s: float) -> dict:
     """Write ``summary.json`` and print the headline.
 
     Args:
-        started: ``time.monotonic()`` when the process began to work.
+        wall_s: seconds this process trained, evaluation included.
 
     Returns:
         The summary.
@@ -101,7 +142,7 @@ def finish(
         "last": trainer.history[-1],
         "drawn": drawn,
         "finished": trainer.progress.epoch >= trainer.recipe.epochs,
-        "wall_s": round(time.monotonic() - started, 1),
+        "wall_s": round(wall_s, 1),
         "train_images_per_second": trainer.images_per_second,
         "peak_memory_bytes": peak_memory(trainer.device),
     }

@@ -52,7 +52,12 @@ class Method(nn.Module):
 
     A checkpoint stores ``state_dict()`` and nothing else of a method, so a plain attribute that
     changes during training would be lost on resume.
+
+    Attributes:
+        stream_names: the streams whose batches a step takes.
     """
+
+    stream_names: tuple[str, ...] = ("labelled", "unlabelled")
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """Compute the loss of one step from one batch of every stream."""

@@ -151,7 +151,13 @@ class RunFolder:
         self.check(overwrite)
         if self.path.is_dir() and any(self.path.iterdir()) and not resume:
             self._clear(keep)
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"the run folder {self.path} cannot be made ({error.strerror}); give another "
+                "--save_dir."
+            ) from None
 
     def _clear(self, keep: tuple[str, ...]) -> None:
         kept = [f for f in self.path.iterdir() if any(f.match(pattern) for pattern in keep)]

@@ -146,6 +146,8 @@ class Trainer:
         """
         last = min(self.recipe.stop_after_epoch or self.recipe.epochs, self.recipe.epochs)
         total = last * self.recipe.steps_per_epoch
+        if self.run:
+            self.run.rewrite_metrics(self.history)  # rows after the checkpoint are trained anew
         if self.run and not (self.run.path / LAST).exists():
             self.save()  # a run killed in its first epoch can be resumed too
         with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
@@ -313,7 +315,12 @@ class Trainer:
         Raises:
             UserError: the checkpoint is of another model or another training.
         """
-        ours, theirs = self.identity, state.get("identity", {})
+        if lacking := sorted(self.state_dict().keys() - state.keys()):
+            raise UserError(
+                f"the checkpoint lacks {', '.join(lacking)}, so it is not one that a training can "
+                f"go on from; give a {LAST}."
+            )
+        ours, theirs = self.identity, state["identity"]
         differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
         if differing:
             told = "; ".join(
@@ -346,8 +353,6 @@ class Trainer:
         self.history = state["history"]
         self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
         checkpoint.set_rng_state(state["rng"])
-        if self.run:
-            self.run.rewrite_metrics(self.history)
 
     def save(self) -> Path | None:
         """Write ``last.ckpt``."""

@@ -1,0 +1,202 @@
+"""Reading what runs, parity checks and claims left on disk; half-written runs included."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.cli import UserError
+from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
+
+TRACES = (CONFIG, METRICS, SUMMARY, LAST)
+"""A folder with one of these files is a run folder."""
+
+
+@dataclass
+class Run:
+    """A run folder as far as it could be read.
+
+    Attributes:
+        name: short, unique in a report.
+        path: the folder.
+        config, environment, summary: its JSON files; empty where missing or damaged.
+        history: the whole rows of ``metrics.jsonl``.
+        problems: a sentence per thing that is missing or damaged.
+    """
+
+    name: str
+    path: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    history: list[dict] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The flags it was started with."""
+        return _mapping(self.config.get("arguments"))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it says of its data: name, classes, counts, drawn."""
+        return _mapping(self.config.get("data"))
+
+    @property
+    def drawn(self) -> bool:
+        """True when its images are a drawn stand-in."""
+        return bool(self.summary.get("drawn") or self.data.get("drawn"))
+
+    @property
+    def metric(self) -> str:
+        """The metric that it is judged by."""
+        return str(self.summary.get("metric", "top1"))
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch that was evaluated; 0 before the first."""
+        return len(self.history) and int(self.history[-1]["epoch"])
+
+    @property
+    def status(self) -> str:
+        """``finished``, or how far it came."""
+        if self.summary and self.summary.get("finished", True):
+            return "finished"
+        if not self.path.is_dir():
+            return "unfinished: no such folder"
+        total = self.arguments.get("epoch") or self.arguments.get("epochs")
+        return f"unfinished: epoch {self.last_epoch}" + (f" of {total}" if total else "")
+
+
+def _mapping(value: Any) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def find_runs(places: list[Path]) -> list[Run]:
+    """Read every run in `places`; each is a run folder or holds run folders at any depth.
+
+    Raises:
+        UserError: there is no run in any of them.
+    """
+    folders: dict[Path, Path] = {}  # resolved -> as given, so that no run is listed twice
+    for place in places:
+        found = [place] if not place.is_dir() else list(_run_folders(place))
+        for folder in found:
+            folders.setdefault(folder.resolve(), folder)
+    if not any(folder.is_dir() for folder in folders.values()):
+        raise UserError(
+            f"no run was found in {', '.join(map(str, places))}; give run folders (they hold "
+            f"{CONFIG}, {METRICS} and, when finished, {SUMMARY}) or a folder of them."
+        )
+    names = _short_names(list(folders))
+    return [_read_run(path, name) for path, name in zip(folders.values(), names, strict=True)]
+
+
+def _run_folders(place: Path):
+    for folder, below, files in os.walk(place):
+        below.sort()
+        if any(name in files for name in TRACES):
+            below.clear()
+            yield Path(folder)
+
+
+def _short_names(paths: list[Path]) -> list[str]:
+    """The last parts of the paths, as many as tell them apart."""
+    for depth in range(1, max((len(p.parts) for p in paths), default=0)):
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+        if max(Counter(names).values()) == 1:
+            return names
+    return [str(path) for path in paths]
+
+
+def _read_run(path: Path, name: str) -> Run:
+    run = Run(name, path)
+    if not path.is_dir():
+        run.problems.append(f"there is no folder {path}")
+        return run
+    run.config = _read_mapping(path / CONFIG, run.problems)
+    run.environment = _read_mapping(path / ENVIRONMENT, run.problems)
+    run.history = _read_history(path / METRICS, run.problems)
+    run.summary = _read_mapping(path / SUMMARY, run.problems)
+    return run
+
+
+def _read_mapping(path: Path, problems: list[str]) -> dict:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing")
+        return {}
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} cannot be read ({error})")
+        return {}
+    if not isinstance(value, dict):
+        problems.append(f"{path.name} holds no JSON object")
+    return _mapping(value)
+
+
+def _read_history(path: Path, problems: list[str]) -> list[dict]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        problems.append(f"{path.name} is missing")
+        return []
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read ({error})")
+        return []
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if isinstance(row, dict) and isinstance(row.get("epoch"), int):
+            rows.append(row)
+        elif line.strip():
+            problems.append(f"{path.name}, line {number}, is no whole row and is left out")
+    return rows
+
+
+def read_parity(path: Path) -> dict:
+    """The results of ``python -m benchmarks parity --json``.
+
+    Raises:
+        UserError: the file cannot be read or holds something else.
+    """
+    value = _read_given(path, "--parity")
+    cases = value.get("cases") if isinstance(value, dict) else None
+    if not isinstance(cases, list) or not all(isinstance(case, dict) for case in cases):
+        raise UserError(
+            f"--parity {path} has no list of cases; give a file that "
+            "`python -m benchmarks parity --json FILE` wrote."
+        )
+    return value
+
+
+def read_claims(paths: list[Path]) -> list[dict]:
+    """Claims: a file holds one JSON object, or a list of them.
+
+    Raises:
+        UserError: a file cannot be read or holds something else.
+    """
+    claims = []
+    for path in paths:
+        value = _read_given(path, "--claims")
+        entries = value if isinstance(value, list) else [value]
+        if not all(isinstance(entry, dict) for entry in entries):
+            raise UserError(f"--claims {path} must hold a JSON object or a list of them.")
+        claims += [{"claim": path.stem, **entry} for entry in entries]
+    return claims
+
+
+def _read_given(path: Path, flag: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{flag} {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UserError(f"{flag} {path} is not valid JSON: {error}.") from None

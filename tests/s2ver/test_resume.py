@@ -1,0 +1,167 @@
+"""A stopped run goes on as if it had never stopped, to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from common.data.registry import DATASETS
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = tuple(DATASETS["fi"].polarity)
+FLAGS = shlex.split(
+    "-ds fi -nc 8 --num_labels 16 -bsz 2 --uratio 2 --image_size 32 --backbone resnet18 "
+    "--epoch 4 --num_workers 1 --lr 0.01 --dynamic_th 0.2 --device cpu"
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with tiny images at data/fi."""
+    folder = tmp_path_factory.mktemp("resume")
+    generator = np.random.default_rng(0)
+    for split, number in (("train", 6), ("test", 3)):
+        for label, name in enumerate(CLASSES):
+            (folder / "data/fi" / split / name).mkdir(parents=True)
+            for k in range(number):
+                pixels = generator.integers(0, 256, (36, 44, 3), dtype=np.uint8)
+                pixels[..., label % 3] //= 1 + label // 3
+                Image.fromarray(pixels).save(folder / "data/fi" / split / name / f"{k}.png")
+    return folder
+
+
+def start(place: Path, *flags: str) -> subprocess.Popen:
+    """The published script as a process of its own, in `place`."""
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "s2ver/main.py"), *FLAGS, *flags],
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def run(place: Path, *flags: str) -> str:
+    process = start(place, *flags)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output
+    return output
+
+
+def wait_for(condition, process: subprocess.Popen, limit: float = 120) -> None:
+    end = time.monotonic() + limit
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "the run did not get there in time"
+        time.sleep(0.02)
+
+
+def same(a, b, where: str = "") -> None:
+    """Assert that two nested states are equal to the bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def assert_same_runs(a: Path, b: Path) -> None:
+    load = {"map_location": "cpu", "weights_only": True}
+    one, other = torch.load(a / "last.ckpt", **load), torch.load(b / "last.ckpt", **load)
+    assert {"method", "ema", "optimizer", "scheduler", "streams", "rng", "history"} <= one.keys()
+    assert {"prototypes", "relation"} <= one["method"].keys()
+    same(one, other)
+    same(torch.load(a / "model_best.pth", **load), torch.load(b / "model_best.pth", **load))
+    assert (a / "metrics.jsonl").read_text() == (b / "metrics.jsonl").read_text()
+    summaries = [json.loads((r / "summary.json").read_text()) for r in (a, b)]
+    assert summaries[0]["protocols"] == summaries[1]["protocols"]
+
+
+@pytest.fixture(scope="module")
+def straight(place) -> Path:
+    """Four epochs without a stop."""
+    run(place, "--num_train_iter", "3", "-sn", "straight")
+    return place / "saved_models/straight"
+
+
+def test_two_epochs_and_two_more_equal_four(place, straight):
+    output = run(place, "--num_train_iter", "3", "-sn", "halves", "--stop_after_epoch", "2")
+    command = re.search(r"python s2ver/main.py (.*--overwrite)", output).group(1)
+    halves = place / "saved_models/halves"
+    assert len((halves / "metrics.jsonl").read_text().splitlines()) == 2
+    flags = [w for w in shlex.split(command)[len(FLAGS) :] if w not in ("--stop_after_epoch", "2")]
+    run(place, *flags)
+    assert_same_runs(straight, halves)
+
+
+def test_killed_run_resumes_the_same_way(place, straight):
+    killed = place / "saved_models/killed"
+    process = start(place, "--num_train_iter", "3", "-sn", "killed")
+    metrics = killed / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 1, process)
+    time.sleep(np.random.default_rng().uniform(0, 1.0))  # a moment nobody chose
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    resume = ("--resume", "--load_path", "saved_models/killed", "--overwrite")
+    run(place, "--num_train_iter", "3", "-sn", "killed", *resume)
+    assert_same_runs(straight, killed)
+
+
+def test_run_killed_before_its_first_epoch_ended_can_be_resumed(place, straight):
+    early = place / "saved_models/early"
+    process = start(place, "--num_train_iter", "3", "-sn", "early")
+    wait_for((early / "last.ckpt").exists, process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    resume = ("--resume", "--load_path", "saved_models/early/last.ckpt", "--overwrite")
+    run(place, "--num_train_iter", "3", "-sn", "early", *resume)
+    assert_same_runs(straight, early)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_writes_a_checkpoint_in_mid_epoch_and_says_how_to_go_on(place, number):
+    name = number.name.lower()
+    long = ("--num_train_iter", "80", "--epoch", "1", "-sn", name)
+    folder = place / "saved_models" / name
+    process = start(place, *long)
+    wait_for((folder / "last.ckpt").exists, process)
+    time.sleep(1.0)  # into the epoch
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, output
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    assert 0 < state["step"] < 80 and state["epoch"] == 0
+    assert "Traceback" not in output
+    command = re.search(r"Go on with:\n\s+python s2ver/main.py (.*)", output).group(1)
+    ending = ["--resume", "--load_path", f"saved_models/{name}/last.ckpt", "--overwrite"]
+    assert shlex.split(command)[-4:] == ending
+    run(place, *shlex.split(command)[len(FLAGS) :])
+
+    whole = place / "saved_models/whole"
+    if not whole.exists():
+        run(place, *long[:-1], "whole")
+    one = torch.load(folder / "last.ckpt", weights_only=True)
+    other = torch.load(whole / "last.ckpt", weights_only=True)
+    same(one, other)
+    assert (folder / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
