@@ -129,8 +129,17 @@ def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
     return arguments
 
 
-def resume_command(program: str, argv: list[str], checkpoint: Path) -> str:
-    """The command that goes on with a stopped run, as a person would type it."""
+def resume_command(
+    program: str, argv: list[str], checkpoint: Path, takes_path: bool = False
+) -> str:
+    """The command that goes on with a stopped run, as a person would type it.
+
+    Args:
+        takes_path: the command's ``--resume`` takes the checkpoint itself.
+    """
+    if takes_path:
+        words = without_option(argv, "--resume")
+        return f"{program} {shlex.join([*words, '--resume', str(checkpoint)])}"
     kept, skip = [], False
     for word in argv:
         if skip:
@@ -141,3 +150,16 @@ def resume_command(program: str, argv: list[str], checkpoint: Path) -> str:
             kept.append(word)
     words = [*kept, "--resume", "--load_path", str(checkpoint), "--overwrite"]
     return f"{program} {shlex.join(words)}"
+
+
+def without_option(argv: list[str], flag: str) -> list[str]:
+    """`argv` without a flag that takes one value, in both its spellings."""
+    kept, skip = [], False
+    for word in argv:
+        if skip:
+            skip = False
+        elif word == flag:
+            skip = True
+        elif not word.startswith(f"{flag}="):
+            kept.append(word)
+    return kept

@@ -12,6 +12,8 @@ from typing import Any
 from common.cli import UserError
 from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
 
+SHARES = ("top1", "top5", "accuracy", "balanced_accuracy", "macro_f1")
+"""Metrics that are shown in per cent where a run does not say."""
 TRACES = (CONFIG, METRICS, SUMMARY, LAST)
 """A folder with one of these files is a run folder."""
 
@@ -39,12 +41,12 @@ class Run:
     @property
     def arguments(self) -> dict[str, Any]:
         """The flags it was started with."""
-        return _mapping(self.config.get("arguments"))
+        return mapping(self.config.get("arguments"))
 
     @property
     def data(self) -> dict[str, Any]:
         """What it says of its data: name, classes, counts, drawn."""
-        return _mapping(self.config.get("data"))
+        return mapping(self.config.get("data"))
 
     @property
     def drawn(self) -> bool:
@@ -52,9 +54,19 @@ class Run:
         return bool(self.summary.get("drawn") or self.data.get("drawn"))
 
     @property
+    def headline(self) -> dict[str, Any]:
+        """The number that the run reports: protocol, value, epoch."""
+        return mapping(self.summary.get("headline"))
+
+    @property
     def metric(self) -> str:
         """The metric that it is judged by."""
         return str(self.summary.get("metric", "top1"))
+
+    @property
+    def percent(self) -> bool:
+        """True when that metric is a fraction, to be shown in per cent."""
+        return bool(self.summary.get("percent", self.metric in SHARES))
 
     @property
     def last_epoch(self) -> int:
@@ -72,7 +84,8 @@ class Run:
         return f"unfinished: epoch {self.last_epoch}" + (f" of {total}" if total else "")
 
 
-def _mapping(value: Any) -> dict:
+def mapping(value: Any) -> dict:
+    """`value`, or an empty object where it is none: files may hold anything."""
     return value if isinstance(value, dict) else {}
 
 
@@ -136,7 +149,7 @@ def _read_mapping(path: Path, problems: list[str]) -> dict:
         return {}
     if not isinstance(value, dict):
         problems.append(f"{path.name} holds no JSON object")
-    return _mapping(value)
+    return mapping(value)
 
 
 def _read_history(path: Path, problems: list[str]) -> list[dict]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.report import figures, tables
 from benchmarks.report.collect import Run
+from common.engine.launch import DRAWN
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class Report:
     claims: list[dict]
 
     @property
-    def drawn(self) -> list[Run]:
-        """Runs on drawn stand-in data."""
-        return [run for run in self.runs if run.drawn]
+    def drawn(self) -> list[str]:
+        """What rests on drawn stand-in data: runs by name, claims by their sentence."""
+        runs = [f"{run.name} ({run.data.get('name', '?')})" for run in self.runs if run.drawn]
+        return runs + [str(c.get("claim")) for c in self.claims if DRAWN in map(str, c.values())]
 
     @property
     def troubled(self) -> list[Run]:

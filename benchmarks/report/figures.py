@@ -13,8 +13,8 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from benchmarks.report.collect import Run
-from benchmarks.report.tables import HEADLINE, SHARES
+from benchmarks.report.collect import Run, mapping
+from benchmarks.report.tables import HEADLINE
 
 INK, GRID = "#010203", "#040506"
 SERIES = tuple(f"#0708{n:02x}" for n in range(6))
@@ -50,7 +50,7 @@ def learning_curves(runs: list[Run]) -> list[Drawing]:
     """The test metric per epoch, one figure a dataset and metric, with every run of it."""
     groups = defaultdict(list)
     for run in runs:
-        if any(run.metric in (row.get("test") or {}) for row in run.history):
+        if any(run.metric in mapping(row.get("test")) for row in run.history):
             groups[(str(run.data.get("name", "unknown")), run.metric, run.drawn)].append(run)
     drawings = []
     for (dataset, metric, drawn), members in groups.items():
@@ -64,7 +64,7 @@ def learning_curves(runs: list[Run]) -> list[Drawing]:
                 f"Test {metric} on {dataset}{mark}; {HEADLINE} headline epoch",
                 f"test {metric}",
                 lines,
-                share=metric in SHARES,
+                share=members[0].percent,
                 stars=marks,
             )
         )
@@ -73,12 +73,14 @@ def learning_curves(runs: list[Run]) -> list[Drawing]:
 
 def training_curves(run: Run) -> list[Drawing]:
     """The loss and its parts; and, where a run has them, mask rate and pseudo-label precision."""
-    logged = list(dict.fromkeys(name for row in run.history for name in row.get("train") or {}))
+    logged = list(dict.fromkeys(name for row in run.history for name in mapping(row.get("train"))))
     losses = [name for name in logged if "loss" in name]
     chosen = {"mask_rate": "mask rate", "pseudo_true_ratio": "pseudo-label precision"}
     drawings = []
     if losses:
         lines = {name: _series(run, "train", name) for name in losses}
+        if len(lines) == 2 and len(set(map(tuple, lines.values()))) == 1:
+            lines = {"loss": lines[losses[0]]}  # the loss has a single part
         drawings.append(
             _draw(f"loss_{file_name(run.name)}", f"Training loss of {run.name}", "loss", lines)
         )
@@ -91,17 +93,17 @@ def training_curves(run: Run) -> list[Drawing]:
 
 
 def _series(run: Run, part: str, name: str) -> list[tuple[int, float]]:
-    found = ((row["epoch"], (row.get(part) or {}).get(name)) for row in run.history)
+    found = ((row["epoch"], mapping(row.get(part)).get(name)) for row in run.history)
     return [(epoch, value) for epoch, value in found if isinstance(value, int | float)]
 
 
 def _headline_epoch(run: Run) -> int | None:
-    return (run.summary.get("headline") or {}).get("epoch")
+    return run.headline.get("epoch")
 
 
 def file_name(name: str) -> str:
     """`name` as a file name and as an id of a page."""
-    return re.sub(r"[^A-Za-z0-9-]+", "_", name).strip("_") or "unnamed"
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def _draw(
@@ -157,8 +159,9 @@ def _draw(
 def _scale(axes, values: list[float], share: bool) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     if share:
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
-        axes.set_ylim(0, min(1.05, 1.15 * max([*values, 0.05])))
+        top = max([*values, 0.05])
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if top > 0.2 else 1))
+        axes.set_ylim(0, min(1.05, 1.15 * top))
     elif values and min(values) > 0 and max(values) > LOG_ABOVE * min(values):
         axes.set_yscale("log")
     elif values and min(values) >= 0:
@@ -176,6 +179,9 @@ def _svg(figure: Figure, name: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # A style element in a drawing would hold for the whole page.
+    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
+    svg = svg.replace("<svg", '<svg stroke-linejoin="round" stroke-linecap="butt"', 1)
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg)
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
     # Several drawings share a page, so what they refer to needs names of its own.
@@ -202,5 +208,3 @@ def csv_text(header: list[str], rows: list[list]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return buffer.getvalue()
-
-

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmarks.report.collect import Run
+from benchmarks.report.collect import Run, mapping
 from common.engine.protocols import MEANING
 
 NONE = "–"
 HEADLINE = "★"
-SHARES = ("top1", "top5", "accuracy", "balanced_accuracy", "macro_f1")
-"""Metrics that are fractions and shown in per cent."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,11 @@ def number(value: Any, digits: int = 0) -> Cell:
     return Cell(f"{value:.{digits}f}", float(value))
 
 
-def score(value: Any, metric: str, marked: bool = False) -> Cell:
-    """A metric's value: shares in per cent, everything else with four decimals."""
+def score(value: Any, percent: bool, marked: bool = False) -> Cell:
+    """A metric's value: fractions in per cent, everything else with four decimals."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Cell(NONE)
-    shown = f"{value:.2%}" if metric in SHARES else f"{value:.4f}"
+    shown = f"{value:.2%}" if percent else f"{value:.4f}"
     return Cell(f"{HEADLINE} {shown}" if marked else shown, float(value), marked)
 
 
@@ -106,53 +105,58 @@ def duration(seconds: Any) -> Cell:
 
 
 def headline_table(runs: list[Run]) -> Table:
-    """A row a run: what was trained on what, the four protocols, and the cost."""
-    columns = ["run", "status", "method", "dataset", "labels", "backbone", "image size", "metric"]
-    columns += [*MEANING, "images/s", "wall time", "device"]
+    """A row a run: the four protocols first, then what was trained on what, and the cost.
+
+    The status has a column where a run is not finished.
+    """
+    columns = ["run", "status", *MEANING, "metric", "method", "dataset", "labels", "backbone"]
+    columns += ["image size", "images/s", "wall time", "device"]
     numeric = {"labels", "image size", *MEANING, "images/s", "wall time"}
-    rows = []
-    for run in runs:
-        args, summary = run.arguments, run.summary
-        protocols = summary.get("protocols") or {}
-        head = (summary.get("headline") or {}).get("protocol")
-        rows.append(
-            [
-                text(run.name),
-                Cell(run.status, run.status, run.status != "finished"),
-                text(run.config.get("method")),
-                text(f"{run.data.get('name', NONE)}{' (drawn)' if run.drawn else ''}"),
-                number(args.get("num_labels")),
-                text(args.get("backbone")),
-                number(args.get("image_size")),
-                text(run.metric if summary else None),
-                *(
-                    score((protocols.get(p) or {}).get("value"), run.metric, marked=p == head)
-                    for p in MEANING
-                ),
-                number(summary.get("train_images_per_second")),
-                duration(summary.get("wall_s")),
-                text(run.environment.get("device")),
-            ]
-        )
-    return Table("Runs", columns, rows, frozenset(numeric))
+    table = Table("Runs", columns, [_headline_row(run) for run in runs], frozenset(numeric))
+    if all(run.status == "finished" for run in runs):
+        return table.only(name for name in columns if name != "status")
+    return table
+
+
+def _headline_row(run: Run) -> list[Cell]:
+    args, summary = run.arguments, run.summary
+    protocols = mapping(summary.get("protocols"))
+    head = run.headline.get("protocol")
+    return [
+        text(run.name),
+        Cell(run.status, run.status, run.status != "finished"),
+        *(
+            score(mapping(protocols.get(p)).get("value"), run.percent, marked=p == head)
+            for p in MEANING
+        ),
+        text(run.metric if summary else None),
+        text(run.config.get("method")),
+        text(f"{run.data.get('name', NONE)}{' (drawn)' if run.drawn else ''}"),
+        number(args.get("num_labels")),
+        text(args.get("backbone")),
+        number(args.get("image_size")),
+        number(summary.get("train_images_per_second")),
+        duration(summary.get("wall_s")),
+        text(run.environment.get("device")),
+    ]
 
 
 def protocol_notes(runs: list[Run]) -> list[tuple[str, str]]:
     """(protocol, meaning) of all four, and a note on those that are a run's headline."""
-    heads = {(run.summary.get("headline") or {}).get("protocol") for run in runs}
+    heads = {run.headline.get("protocol") for run in runs}
     notes = []
     for name, meaning in MEANING.items():
         if name == "val_selected":
             meaning += " (needs --val_fraction)"
         if name in heads:
-            meaning += f" – {HEADLINE} the headline number of the runs that it is marked in"
+            meaning += f"; the headline number where it is marked {HEADLINE}"
         notes.append((name, meaning))
     return notes
 
 
 def environment_table(runs: list[Run]) -> Table:
     """A row a run: commit, seed, threads and versions."""
-    libraries = list(dict.fromkeys(k for r in runs for k in r.environment.get("versions") or {}))
+    libraries = list(dict.fromkeys(k for r in runs for k in mapping(r.environment.get("versions"))))
     columns = ["run", "commit", "seed", "threads", "platform", "python", *libraries]
     rows = [
         [
@@ -162,7 +166,7 @@ def environment_table(runs: list[Run]) -> Table:
             number(run.environment.get("threads")),
             text(run.environment.get("platform")),
             text(run.environment.get("python")),
-            *(text((run.environment.get("versions") or {}).get(name)) for name in libraries),
+            *(text(mapping(run.environment.get("versions")).get(name)) for name in libraries),
         ]
         for run in runs
     ]
@@ -173,12 +177,17 @@ def _dirty(run: Run) -> str:
     return " + changes" if (run.environment.get("commit") or "").endswith("+changes") else ""
 
 
+def command(run: Run) -> str:
+    """The command line of a run, as a shell takes it."""
+    return shlex.join(map(str, run.environment.get("command") or []))
+
+
 def quirk_groups(runs: list[Run]) -> list[tuple[list[str], list[str]]]:
     """(names of runs, quirks in force in all of them), runs with equal quirks together."""
     groups: dict[tuple, list[str]] = {}
     for run in runs:
-        if "quirks_in_force" in run.config:
-            groups.setdefault(tuple(run.config["quirks_in_force"]), []).append(run.name)
+        if isinstance(quirks := run.config.get("quirks_in_force"), list):
+            groups.setdefault(tuple(map(str, quirks)), []).append(run.name)
     return [(names, list(quirks)) for quirks, names in groups.items()]
 
 
@@ -224,32 +233,52 @@ def records_cell(value: Any) -> Cell:
 
 def claims_table(claims: list[dict]) -> Table:
     """A row a claim: its sentence and its verdict."""
-    rows = [[records_cell(c.get("claim")), records_cell(c.get("verdict"))] for c in claims]
+    rows = []
+    for claim in claims:
+        verdict = records_cell(claim.get("verdict"))
+        fails = verdict.text.startswith("fail")
+        rows.append([records_cell(claim.get("claim")), replace(verdict, marked=fails)])
     return Table("Claims", ["claim", "verdict"], rows)
 
 
 def claim_details(claim: dict) -> tuple[list[tuple[str, str]], list[Table]]:
-    """Everything else a claim's file says: single values, and lists of records as tables."""
+    """Everything else a claim's file says: single values, and nested records as tables."""
     values, tables = [], []
     for key, value in claim.items():
+        records = _records(value)
         if key in ("claim", "verdict"):
             continue
-        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            columns = list(dict.fromkeys(name for row in value for name in row))
-            rows = [[records_cell(row.get(name)) for name in columns] for row in value]
-            numbers = frozenset(n for n in columns if isinstance(value[0].get(n), int | float))
-            tables.append(Table(str(key), [str(name) for name in columns], rows, numbers))
-        else:
+        if records is None:
             values.append((str(key), records_cell(value).text))
+            continue
+        columns = list(dict.fromkeys(name for row in records for name in row))
+        rows = [[records_cell(row.get(name)) for name in columns] for row in records]
+        numbers = {n for n in columns if isinstance(records[0].get(n), int | float)}
+        tables.append(Table(str(key), [str(n) for n in columns], rows, frozenset(numbers)))
     return values, tables
+
+
+def _records(value: Any, depth: int = 1) -> list[dict] | None:
+    """Rows from a list of objects, or from objects within objects; None for anything else."""
+    if isinstance(value, list):
+        return value if value and all(isinstance(row, dict) for row in value) else None
+    if not isinstance(value, dict) or not value:
+        return None
+    if not all(isinstance(below, dict) for below in value.values()):
+        return None
+    rows = []
+    for key, below in value.items():
+        own = {"key" if depth == 1 else f"key {depth}": str(key)}
+        rows += [own | row for row in _records(below, depth + 1) or [below]]
+    return rows
 
 
 def confusion(run: Run) -> tuple[list[str], list[list[int]]] | None:
     """(class names, counts [true][predicted]) at the headline epoch, where there is a matrix."""
-    matrix = ((run.summary.get("at_headline") or {}).get("test") or {}).get("confusion")
-    if not matrix:
+    matrix = mapping(mapping(run.summary.get("at_headline")).get("test")).get("confusion")
+    if not isinstance(matrix, list) or not all(isinstance(row, list) for row in matrix):
         return None
-    classes = [str(name) for name in run.data.get("classes") or ()]
+    classes = list(map(str, run.data.get("classes") or ()))
     if len(classes) != len(matrix):
         classes = [str(number) for number in range(len(matrix))]
     return classes, matrix

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.data import Dataset
 
 from common.cli import UserError
@@ -18,7 +19,7 @@ Key = tuple[int, int]
 
 
 class ViewDataset(Dataset):
-    """Items ``{"index": int, "label": int, <view>: tensor}``.
+    """Items ``{"index": int, "label": int, <target>: tensor, <view>: tensor}``.
 
     Views are computed in the order of `views`, from one decoded image. A key ``(index, seed)``
     seeds the three global generators for this item alone, so that what is drawn does not depend on
@@ -26,13 +27,25 @@ class ViewDataset(Dataset):
 
     Args:
         manifest: rows to serve.
-        views: view name -> transform of an RGB Pillow image.
+        views: view name -> transform of a three-channel Pillow image.
+        targets: columns of the manifest that go with an image; floating ones become float32.
+        open_image: decodes a path; None: :func:`open_rgb`.
+        hide_labels: ``label`` is -1, and the true one, for statistics only, stands in ``hidden``.
     """
 
-    def __init__(self, manifest: Manifest, views: dict[str, Callable]):
+    def __init__(
+        self,
+        manifest: Manifest,
+        views: dict[str, Callable],
+        targets: tuple[str, ...] = (),
+        open_image: Callable[[str], Image.Image] | None = None,
+        hide_labels: bool = False,
+    ):
+        self.open_image, self.hide_labels = open_image or open_rgb, hide_labels
         self.paths = [str(manifest.root / p) for p in manifest.table["path"]]
         self.labels = manifest.labels
         self.views = views
+        self.targets = {name: _tensor(manifest.table[name]) for name in targets}
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -45,20 +58,33 @@ class ViewDataset(Dataset):
         return self._item(key)
 
     def _item(self, index: int) -> dict:
-        image = open_rgb(self.paths[index])
+        image = self.open_image(self.paths[index])
         views = {name: view(image) for name, view in self.views.items()}
-        return {"index": index, "label": int(self.labels[index]), **views}
+        targets = {name: values[index] for name, values in self.targets.items()}
+        label = int(self.labels[index])
+        labels = {"label": -1, "hidden": label} if self.hide_labels else {"label": label}
+        return {"index": index, **labels, **targets, **views}
 
 
-def open_rgb(path: str) -> Image.Image:
-    """Decode an image as RGB.
+def _tensor(column: pd.Series) -> torch.Tensor:
+    """A column of numbers [n], or of equally long arrays [n, k]."""
+    values = torch.as_tensor(np.array(column.tolist()))
+    return values.float() if values.is_floating_point() else values
+
+
+def open_rgb(path: str, upright: bool = False) -> Image.Image:
+    """Decode an image as RGB; alpha is dropped.
+
+    Args:
+        path: the file.
+        upright: turn the image as the camera's EXIF orientation says.
 
     Raises:
         UserError: the file is gone or cannot be decoded.
     """
     try:
         with Image.open(path) as image:
-            return image.convert("RGB")
+            return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
             f"the image {path} cannot be read any more ({error}); put it back and resume the run."

@@ -62,13 +62,17 @@ class SampledStream:
             generator=torch.Generator(),  # else every pass would draw from the global one
         )
 
+    def _draw(self, total: int, generator: torch.Generator) -> list[int]:
+        """`total` positions in the dataset."""
+        return list(
+            RandomSampler(self.dataset, replacement=True, num_samples=total, generator=generator)
+        )
+
     def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
         """(index, item seed) of every item of every batch of an epoch."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         total = self.steps * self.batch_size
-        drawn = list(
-            RandomSampler(self.dataset, replacement=True, num_samples=total, generator=generator)
-        )
+        drawn = self._draw(total, generator)
         seeds = torch.randint(2**31, (total,), generator=generator).tolist()
         items = list(zip(drawn, seeds, strict=True))
         return [items[i : i + self.batch_size] for i in range(0, total, self.batch_size)]
@@ -86,6 +90,74 @@ class SampledStream:
             "steps": self.steps,
             "seed": self.seed,
         }
+
+
+class ShuffledStream(SampledStream):
+    """Batches from shuffled passes over the data, the same number every epoch.
+
+    An epoch starts with a fresh pass; a pass drops its incomplete last batch and is followed by
+    another one, shuffled anew.
+
+    Raises:
+        UserError: the data does not fill one batch.
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, steps: int, *args, **kwargs):
+        if len(dataset) < batch_size:
+            raise UserError(
+                f"{len(dataset)} images do not fill one batch of {batch_size}; "
+                "give a smaller batch size or more images."
+            )
+        super().__init__(dataset, batch_size, steps, *args, **kwargs)
+
+    def _draw(self, total: int, generator: torch.Generator) -> list[int]:
+        whole = len(self.dataset) // self.batch_size * self.batch_size
+        drawn: list[int] = []
+        while len(drawn) < total:
+            drawn += torch.randperm(len(self.dataset), generator=generator)[:whole].tolist()
+        return drawn[:total]
+
+    def state(self) -> dict:
+        """As :meth:`SampledStream.state`; the order is another."""
+        return {**super().state(), "order": "shuffled passes"}
+
+
+class PassStream(SampledStream):
+    """An epoch is one pass over the dataset in a new random order.
+
+    Args:
+        dataset, batch_size, seed, workers, pin_memory: as for :class:`SampledStream`.
+        drop_last: leave the last batch out where it is not full.
+
+    Raises:
+        UserError: there are fewer items than a batch has.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        workers: int = 0,
+        pin_memory: bool = False,
+        drop_last: bool = True,
+    ):
+        full, rest = divmod(len(dataset), batch_size)
+        steps = full + (rest > 0 and not drop_last)
+        if steps == 0:
+            raise UserError(
+                f"{len(dataset)} images do not fill a batch of {batch_size}; give a smaller "
+                "--batch_size."
+            )
+        super().__init__(dataset, batch_size, steps, seed, workers, pin_memory)
+
+    def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
+        """(index, item seed) of every item of every batch of an epoch."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(self.dataset), generator=generator).tolist()
+        seeds = torch.randint(2**31, (len(order),), generator=generator).tolist()
+        items = list(zip(order, seeds, strict=True))
+        return [items[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.steps)]
 
 
 class GivenStream:

@@ -125,6 +125,22 @@ def hold_out_validation(split: Split, labels: np.ndarray, fraction: float, seed:
     )
 
 
+def random_halves(total: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two parts of ``range(total)`` drawn at random, classes ignored.
+
+    Args:
+        total: n.
+        fraction: share of the second part.
+        seed: of the draw.
+
+    Returns:
+        Sorted int64 positions: floor(n · (1 − fraction)) of them, and the others.
+    """
+    order = np.random.default_rng(seed).permutation(total)
+    first = int(total * (1 - fraction) + 1e-9)
+    return np.sort(order[:first]), np.sort(order[first:])
+
+
 def _read_index(file: Path, total: int) -> np.ndarray:
     try:
         index = np.load(file, allow_pickle=False)

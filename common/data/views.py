@@ -45,6 +45,15 @@ def strong_view(size: int = 224, operations: int = 3) -> v2.Compose:
     return v2.Compose([RandAugment(operations), weak_view(size)])
 
 
+def crop_view(size: int = 224) -> v2.Compose:
+    """A random part of the image, resized to `size`, and a random flip.
+
+    Draws from torch's global generator: area and aspect, top, left, flip.
+    """
+    crop = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip()]
+    return v2.Compose([*crop, *_to_normalised_tensor()])
+
+
 def eval_view(size: int = 224) -> v2.Compose:
     """Short side to `size`, centre crop; no randomness."""
     return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *_to_normalised_tensor()])

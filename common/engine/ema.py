@@ -1,4 +1,4 @@
-"""Exponential moving average of a module's trainable parameters."""
+"""Exponential moving averages: of trainable parameters, or of a whole state dict."""
 
 from __future__ import annotations
 
@@ -64,6 +64,95 @@ class ParameterEMA:
         if state.keys() != self.shadow.keys():
             odd = sorted(state.keys() ^ self.shadow.keys())
             raise KeyError(f"the saved average covers other parameters, e.g. {odd[0]}")
+        self.overwrite(state)
+
+
+class StateEMA:
+    """shadow <- decay * shadow + (1 - decay) * live, over every float32 tensor of a state dict.
+
+    Parameters and batch-norm statistics alike are averaged; tensors of another dtype keep the value
+    they had at the start. After each step the live tensors may shrink, a weight decay outside of
+    the optimiser.
+
+    Args:
+        module: holds what is averaged; the shadow starts as a copy of it, statistics included.
+        decay: weight of the past in 0..1.
+        prefix: only entries whose name starts so are averaged.
+        shrink: after each step every averaged live tensor is multiplied by 1 - `shrink`.
+        spare_buffers: leave buffers out of the shrinking.
+        start: state-dict values that shadow AND live module take first, by full name.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        decay: float,
+        prefix: str = "",
+        shrink: float = 0.0,
+        spare_buffers: bool = False,
+        start: dict[str, Tensor] | None = None,
+    ):
+        self.decay, self.prefix, self.shrink = decay, prefix, shrink
+        self.spare_buffers = spare_buffers
+        if start is not None:
+            with torch.no_grad():
+                for name, value in self._entries(module).items():
+                    value.data.copy_(start[name])
+        self.restart(module)
+
+    def _entries(self, module: nn.Module) -> dict[str, Tensor]:
+        """The tensors themselves (not the copies that ``state_dict()`` may give), by name."""
+        own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        return {name: own[name] for name in module.state_dict() if name.startswith(self.prefix)}
+
+    @torch.no_grad()
+    def restart(self, module: nn.Module) -> None:
+        """Forget the past: the shadow becomes a copy of the live state."""
+        self.shadow = {name: v.detach().clone() for name, v in self._entries(module).items()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Take one averaging step, then shrink the live tensors."""
+        live = {n: v for n, v in self._entries(module).items() if v.dtype == torch.float32}
+        shadow = [self.shadow[name] for name in live]
+        torch._foreach_mul_(shadow, self.decay)
+        torch._foreach_add_(shadow, [v.detach() for v in live.values()], alpha=1.0 - self.decay)
+        if self.shrink:
+            shrinking = [
+                v.detach()
+                for v in live.values()
+                if isinstance(v, nn.Parameter) or not self.spare_buffers
+            ]
+            torch._foreach_mul_(shrinking, 1.0 - self.shrink)
+
+    @torch.no_grad()
+    def overwrite(self, values: dict[str, Tensor]) -> None:
+        """Set the shadow to `values`, which must hold every name of it."""
+        for name, shadow in self.shadow.items():
+            shadow.copy_(values[name])
+
+    @contextmanager
+    def applied(self, module: nn.Module) -> Iterator[None]:
+        """Inside the block `module` holds the average; afterwards its live values are back."""
+        entries = self._entries(module)
+        live = {name: v.data for name, v in entries.items()}
+        try:
+            for name, v in entries.items():
+                v.data = self.shadow[name]
+            yield
+        finally:
+            for name, v in entries.items():
+                v.data = live[name]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The shadow by state-dict name."""
+        return dict(self.shadow)
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore a shadow saved by :meth:`state_dict`; the names must be the same."""
+        if state.keys() != self.shadow.keys():
+            odd = sorted(state.keys() ^ self.shadow.keys())
+            raise KeyError(f"the saved average covers other tensors, e.g. {odd[0]}")
         self.overwrite(state)
 
 

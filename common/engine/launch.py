@@ -48,8 +48,13 @@ def record(
     device: torch.device,
     train: Manifest,
     test: Manifest,
+    seed: int | None = None,
 ) -> None:
-    """Write ``config.json`` and ``environment.json`` and log what a reader must know at once."""
+    """Write ``config.json`` and ``environment.json`` and log what a reader must know at once.
+
+    Args:
+        seed: of the run; ``args.seed`` when None.
+    """
     active = in_force(quirks, args)
     log.info("quirks in force: %s", "; ".join(q.name for q in active) or "none")
     if train.drawn or test.drawn:
@@ -72,7 +77,7 @@ def record(
             },
         },
     )
-    run.write(ENVIRONMENT, environment(device, args.seed))
+    run.write(ENVIRONMENT, environment(device, args.seed if seed is None else seed))
 
 
 def warn_ignored(ignored: dict[str, str], explicit: set[str]) -> None:
@@ -91,13 +96,20 @@ def settle(
         apply_fast(args, device, explicit)
 
 
-def conduct(trainer: Trainer, command: str, argv: list[str], drawn: bool) -> dict:
+def conduct(
+    trainer: Trainer,
+    command: str,
+    argv: list[str],
+    drawn: bool,
+    resume_takes_path: bool = False,
+) -> dict:
     """Train to the end and tell the result, or how to go on.
 
     Args:
         command: what a person types before `argv`.
         argv: the arguments of this run.
         drawn: whether the images are drawn stand-ins.
+        resume_takes_path: see :func:`common.flags.resume_command`.
 
     Returns:
         The summary, see :func:`finish`.
@@ -106,7 +118,8 @@ def conduct(trainer: Trainer, command: str, argv: list[str], drawn: bool) -> dic
         Interrupted: a signal came; the text says how to go on.
     """
     run = trainer.run
-    go_on = f"Go on with:\n  {resume_command(command, argv, run.path / LAST)}"
+    told = resume_command(command, argv, run.path / LAST, resume_takes_path)
+    go_on = f"Go on with:\n  {told}"
     run.start_scalars(trainer.progress.global_step)
     started = time.monotonic()
     try:
@@ -138,10 +151,11 @@ def finish(trainer: Trainer, run: RunFolder, drawn: bool, wall_s: float) -> dict
         "headline": {"protocol": headline, "metric": metric, **chosen},
         "protocols": protocols,
         "metric": metric,
-        "at_headline": trainer.history[chosen["epoch"] - 1],
+        "at_headline": next(r for r in trainer.history if r["epoch"] == chosen["epoch"]),
         "last": trainer.history[-1],
         "drawn": drawn,
-        "finished": trainer.progress.epoch >= trainer.recipe.epochs,
+        "finished": trainer.finished,
+        "percent": trainer.recipe.percent,
         "wall_s": round(wall_s, 1),
         "train_images_per_second": trainer.images_per_second,
         "peak_memory_bytes": peak_memory(trainer.device),
@@ -155,11 +169,12 @@ def headline_text(summary: dict, path: Path) -> str:
     """The end of a run in a few lines: which protocol the number is, and the other three."""
     head, metric = summary["headline"], summary["metric"]
     how = f"{head['protocol']}: {head['meaning']}, epoch {head['epoch']}"
-    lines = [f"{metric} {head['value']:.2%} ({how})"]
+    form = ".2%" if summary["percent"] else ".4f"
+    lines = [f"{metric} {head['value']:{form}} ({how})"]
     for name, row in summary["protocols"].items():
         if name == head["protocol"]:
             continue
-        value = "none (no --val_fraction)" if row["value"] is None else f"{row['value']:.2%}"
+        value = "none (no --val_fraction)" if row["value"] is None else f"{row['value']:{form}}"
         lines.append(f"  {name}: {value}")
     if summary["drawn"]:
         lines.append(DRAWN)

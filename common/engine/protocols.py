@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 
 MEANING = {
@@ -35,7 +36,8 @@ def four_protocols(history: list[dict], metric: str = "top1", mode: str = "max")
     epochs = [row["epoch"] for row in history]
 
     def pick(values: list[float]) -> int:
-        return max(range(len(values)), key=lambda i: (sign * values[i], -i))
+        ranked = [-math.inf if math.isnan(value) else sign * value for value in values]
+        return max(range(len(values)), key=lambda i: (ranked[i], -i))
 
     best, tail = pick(test), test[-20:]
     rows = {

@@ -115,10 +115,18 @@ class RunFolder:
 
     Args:
         path: the folder; made by :meth:`open`.
+        scalars: folder of the TensorBoard files where it is another one.
+        flags: the flags that choose another folder and another place for it, for messages.
     """
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    def __init__(
+        self,
+        path: Path,
+        scalars: Path | None = None,
+        flags: tuple[str, str] = ("--save_name", "--save_dir"),
+    ):
+        self.path, self.scalars_path = Path(path), Path(scalars or path)
+        self._flags = flags
         self._writer = None
 
     def check(self, overwrite: bool) -> None:
@@ -129,12 +137,12 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(
-                f"{self.path} is a file, but the run needs a folder; give another --save_name."
+                f"{self.path} is a file, but the run needs a folder; give another {self._flags[0]}."
             )
         if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
             raise UserError(
                 f"the run folder {self.path} already exists; give --overwrite to replace it, or "
-                "another --save_name."
+                f"another {self._flags[0]}."
             )
 
     def open(self, *, overwrite: bool, resume: bool, keep: tuple[str, ...] = ()) -> None:
@@ -156,7 +164,7 @@ class RunFolder:
         except OSError as error:
             raise UserError(
                 f"the run folder {self.path} cannot be made ({error.strerror}); give another "
-                "--save_dir."
+                f"{self._flags[1]}."
             ) from None
 
     def _clear(self, keep: tuple[str, ...]) -> None:
@@ -164,7 +172,7 @@ class RunFolder:
         if not kept and not (self.path / CONFIG).is_file():
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
-                "choose another --save_name."
+                f"choose another {self._flags[0]}."
             )
         for file in self.path.iterdir():
             if file.is_file() and file not in kept:
@@ -189,7 +197,7 @@ class RunFolder:
         """Open the TensorBoard file; events of an earlier try from `step` on are hidden."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import, needless for reading
 
-        self._writer = SummaryWriter(str(self.path), purge_step=step if step else None)
+        self._writer = SummaryWriter(str(self.scalars_path), purge_step=step if step else None)
 
     def scalars(self, prefix: str, values: dict, step: int) -> None:
         """Write every scalar of `values` to TensorBoard as ``prefix/name``."""
@@ -205,10 +213,10 @@ class RunFolder:
             self._writer = None
 
 
-def log_to(folder: Path | None = None) -> None:
-    """Send log lines to standard error and, with `folder`, to ``log.txt`` in it.
+def log_to(folder: Path | None = None, name: str = "log.txt") -> None:
+    """Send log lines to standard error and, with `folder`, to the file `name` in it.
 
-    A command calls it first without a folder; the lines from then on also open ``log.txt``.
+    A command calls it first without a folder; the lines from then on also open the file.
     """
     root = logging.getLogger()
     early = [r for h in root.handlers if isinstance(h, _ConsoleHandler) for r in h.records]
@@ -217,7 +225,7 @@ def log_to(folder: Path | None = None) -> None:
         handler.close()
     handlers: list[logging.Handler] = [_ConsoleHandler(keep=folder is None)]
     if folder is not None:
-        handlers.append(logging.FileHandler(folder / "log.txt", encoding="utf-8"))
+        handlers.append(logging.FileHandler(folder / name, encoding="utf-8"))
     for handler in handlers:
         handler.ours = True
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from common.cli import Interrupted, UserError
 from common.engine import checkpoint
 from common.engine.display import epoch_line, training_bar
-from common.engine.ema import ParameterEMA
+from common.engine.ema import ParameterEMA, StateEMA
 from common.engine.interrupt import StopRequest
 from common.engine.method import Method, Progress, StepOutput, to_device
 from common.engine.precision import autocast, grad_scaler
@@ -49,6 +49,9 @@ class Callback:
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         """After an epoch's evaluation; the method holds its live values."""
 
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
+
 
 @dataclass
 class Recipe:
@@ -63,6 +66,8 @@ class Recipe:
         ema_across_epochs: False starts the average anew at every epoch.
         metric, mode: what an evaluation is judged by, ``max`` or ``min``.
         stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
+        schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
+        percent: whether `metric` is a share, to be shown in percent.
     """
 
     epochs: int
@@ -75,6 +80,8 @@ class Recipe:
     metric: str = "top1"
     mode: str = "max"
     stop_after_epoch: int = 0
+    schedule_per: str = "step"
+    percent: bool = True
 
 
 class Trainer:
@@ -82,7 +89,7 @@ class Trainer:
 
     Args:
         method: already on `device`.
-        optimizer, scheduler: the scheduler is stepped after every optimiser step.
+        optimizer, scheduler: see :attr:`Recipe.schedule_per` for when the scheduler moves.
         streams: name -> stream; every step takes one batch of each.
         recipe: see :class:`Recipe`.
         device: where batches are sent.
@@ -104,7 +111,7 @@ class Trainer:
         recipe: Recipe,
         device: torch.device,
         evaluators: dict[str, Evaluator] | None = None,
-        ema: ParameterEMA | None = None,
+        ema: ParameterEMA | StateEMA | None = None,
         ema_reload: dict | None = None,
         run: RunFolder | None = None,
         callbacks: tuple[Callback, ...] = (),
@@ -120,6 +127,7 @@ class Trainer:
         self.history: list[dict] = []
         self._sums: dict[str, torch.Tensor] = {}
         self.rate_used: float | None = None
+        self.ended_early = False
         self._stop = StopRequest()
         self._images, self._seconds = 0, 0.0
 
@@ -151,9 +159,18 @@ class Trainer:
         if self.run and not (self.run.path / LAST).exists():
             self.save()  # a run killed in its first epoch can be resumed too
         with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
-            while self.progress.epoch < last:
+            while self.progress.epoch < last and not self.ended_early:
                 self._epoch(bar)
         return self.history
+
+    def end_early(self) -> None:
+        """For callbacks: the epoch that is being evaluated is the last one."""
+        self.ended_early = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left to train."""
+        return self.ended_early or self.progress.epoch >= self.recipe.epochs
 
     def _epoch(self, bar: tqdm) -> None:
         if self.progress.step == 0:
@@ -163,6 +180,8 @@ class Trainer:
         results = self._evaluate()
         self._stop_if_asked()
         self.method.on_epoch_end(self.progress)
+        if self.scheduler and self.recipe.schedule_per == "epoch":
+            self.scheduler.step()
         row = {
             "epoch": self.progress.epoch + 1,
             "step": self.progress.global_step,
@@ -172,6 +191,8 @@ class Trainer:
         }
         self.history.append(row)
         self.progress.epoch, self.progress.step, self._sums = self.progress.epoch + 1, 0, {}
+        for callback in self.callbacks:
+            callback.on_epoch_end(self, row)
         if self.run:
             self.run.append_metrics(row)
             for name in ("train", *results):
@@ -234,7 +255,7 @@ class Trainer:
         self.rate_used = self.optimizer.param_groups[0]["lr"]
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.scheduler:
+        if self.scheduler and self.recipe.schedule_per == "step":
             self.scheduler.step()
         if self.ema:
             self.ema.update(self.method)
@@ -306,6 +327,7 @@ class Trainer:
             "history": self.history,
             "sums": {name: total.cpu() for name, total in self._sums.items()},
             "streams": {name: stream.state() for name, stream in self.streams.items()},
+            "ended_early": self.ended_early and self.progress.step == 0,
             "rng": checkpoint.rng_state(),
         }
 
@@ -349,7 +371,7 @@ class Trainer:
         if self.ema:
             self.ema.load_state_dict(state["ema"])
         self.progress.epoch, self.progress.step = state["epoch"], state["step"]
-        self.rate_used = state["rate_used"]
+        self.rate_used, self.ended_early = state["rate_used"], state["ended_early"]
         self.history = state["history"]
         self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
         checkpoint.set_rng_state(state["rng"])

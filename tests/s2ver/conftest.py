@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from common.data.readers.folder import DRAWN_MARK
+from common.data.twins import fi
 from s2ver.main import main
 
 CLASSES = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
@@ -63,6 +65,16 @@ def images(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """A data folder with the drawn twin of FI at its smallest. Not to be changed."""
+    folder = tmp_path_factory.mktemp("drawn") / "fi"
+    folder.mkdir()
+    counts = fi.write(folder, scale=0.0, seed=0, size=48)
+    (folder / DRAWN_MARK).write_text(json.dumps({"images": counts}))
+    return folder.parent
+
+
 @pytest.fixture
 def own_images(images, tmp_path_factory) -> Path:
     """A copy of the images that a test may spoil."""
@@ -106,8 +118,16 @@ def place(tmp_path):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory, tiny):
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk():
+    """Checkpoints need not survive a power cut here; forcing them to the disk is slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory, tiny, no_waiting_for_the_disk):
     """A finished tiny run with every default, for tests that only look at it."""
     folder = tmp_path_factory.mktemp("plain")
     yield _command(tiny, folder)

@@ -16,7 +16,9 @@ DRAWN_MARK = "DRAWN.json"
 DRAWN_PREFIX = "drawn_"
 
 
-def read_folders(name: str, splits: dict[str, Path], num_classes: int | None = None) -> Manifest:
+def read_folders(
+    name: str, splits: dict[str, Path], num_classes: int | None = None, hint: str | None = None
+) -> Manifest:
     """Read ``<folder>/<class>/**/<image>`` for every split.
 
     Classes are the sub-folders of the first split in alphabetical order, images are sorted by
@@ -26,6 +28,7 @@ def read_folders(name: str, splits: dict[str, Path], num_classes: int | None = N
         name: dataset name, for messages and the manifest.
         splits: split name -> its folder, e.g. ``{"train": …, "test": …}``.
         num_classes: class count that is expected; None accepts any.
+        hint: what a user should do where images are missing; None: what the registry says.
 
     Raises:
         UserError: a folder is missing or empty, splits disagree, or the class count is another.
@@ -33,7 +36,7 @@ def read_folders(name: str, splits: dict[str, Path], num_classes: int | None = N
     classes: tuple[str, ...] = ()
     rows = []
     for split, folder in splits.items():
-        found = _class_folders(name, split, folder)
+        found = _class_folders(name, split, folder, hint or _help(name))
         if not classes:
             classes = found
             if num_classes is not None and len(classes) != num_classes:
@@ -48,10 +51,12 @@ def read_folders(name: str, splits: dict[str, Path], num_classes: int | None = N
             )
         before = len(rows)
         for label, label_name in enumerate(classes):
-            for path in _images(folder / label_name):
+            for path in images_below(folder / label_name):
                 rows.append((str(path.absolute()), label, split))
         if len(rows) == before:
-            raise UserError(f"{folder} has class folders but no image in them; {_help(name)}")
+            raise UserError(
+                f"{folder} has class folders but no image in them; {hint or _help(name)}"
+            )
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     drawn = any(is_drawn(folder) for folder in splits.values())
     return Manifest(name, Path("/"), classes, table, drawn)
@@ -63,16 +68,17 @@ def is_drawn(folder: Path) -> bool:
     return any((place / DRAWN_MARK).is_file() for place in (folder, folder.parent))
 
 
-def _class_folders(name: str, split: str, folder: Path) -> tuple[str, ...]:
+def _class_folders(name: str, split: str, folder: Path, hint: str) -> tuple[str, ...]:
     if not folder.is_dir():
-        raise UserError(f"no {split} images of {name}: there is no folder {folder}; {_help(name)}")
+        raise UserError(f"no {split} images of {name}: there is no folder {folder}; {hint}")
     found = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
     if not found:
-        raise UserError(f"the {split} folder {folder} has no class folders; {_help(name)}")
+        raise UserError(f"the {split} folder {folder} has no class folders; {hint}")
     return tuple(found)
 
 
-def _images(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """Every image file in a folder and its sub-folders, sorted by path."""
     return sorted(
         Path(place) / file
         for place, _, files in os.walk(folder)

@@ -1,0 +1,144 @@
+"""How fast a training step is, as ratios to the plain fp32 step measured in the same run.
+
+The variants take turns, round after round, so that a machine that slows down slows all of them; the
+figure is the median over rounds of the ratio within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from common.cli import choose_device, entry_point
+from common.engine.method import to_device
+from common.engine.precision import autocast
+from common.engine.runlog import environment, write_json
+from common.flags import count
+from s2ver.method import S2VER
+from s2ver.model import TRUNKS, build_model, build_optimizer
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the step."""
+
+    precision: str = "fp32"
+    channels_last: bool = False
+
+
+BASELINE = "fp32"
+VARIANTS = {
+    BASELINE: Variant(),
+    "fp32 channels_last": Variant(channels_last=True),
+    "bf16": Variant("bf16"),
+    "bf16 channels_last (--fast)": Variant("bf16", True),
+}
+
+
+def s2ver_step(
+    variant: Variant, backbone: str, size: int, labelled: int, uratio: int, device: torch.device
+) -> Callable[[], None]:
+    """A function that takes one S2-VER training step on random images."""
+    torch.manual_seed(0)
+    model = build_model(backbone, 8)
+    method = S2VER(model, 8, 64, [1, 0, 1, 1, 0, 1, 0, 0]).train()
+    layout = torch.channels_last if variant.channels_last else torch.preserve_format
+    method.to(device, memory_format=layout)
+    optimizer = build_optimizer(model, "SGD", 1e-4, 0.9, 5e-4)
+    unlabelled = labelled * uratio
+    batches = {
+        "labelled": {"weak": torch.randn(labelled, 3, size, size)},
+        "unlabelled": {
+            view: torch.randn(unlabelled, 3, size, size) for view in ("weak", "strong0", "strong1")
+        },
+    }
+    batches["labelled"]["label"] = torch.arange(labelled) % 8
+    batches["unlabelled"]["label"] = torch.arange(unlabelled) % 8
+    batches = to_device(batches, device, variant.channels_last)
+
+    def step() -> None:
+        with autocast(device, variant.precision):
+            output = method.training_step(batches, None)
+        output.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return step
+
+
+def measure(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of one step of every variant, round by round, after a warm-up step each."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()
+    for _ in range(rounds):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def peak_memory(step: Callable[[], None], device: torch.device) -> int | None:
+    """Bytes the GPU held at most during a step; None on the CPU, where nothing counts it."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
+    step()
+    return torch.cuda.max_memory_allocated(device)
+
+
+def _run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks speed", description=__doc__)
+    add = parser.add_argument
+    add("--backbone", choices=tuple(TRUNKS), default="resnet50")
+    add("--image_size", type=count, default=224)
+    add("--batch_size", type=count, default=1, help="labelled images a step")
+    add("--uratio", type=count, default=4)
+    add("--rounds", type=count, default=5)
+    add("--device", default="auto")
+    add("--out", type=Path, help="results file (JSON)")
+    args = parser.parse_args(argv)
+    device = choose_device(args.device)
+    settings = (args.backbone, args.image_size, args.batch_size, args.uratio, device)
+    steps = {name: s2ver_step(variant, *settings) for name, variant in VARIANTS.items()}
+    seconds = measure(steps, args.rounds)
+    images = args.batch_size * (1 + 3 * args.uratio)
+    rows = {}
+    for name, values in seconds.items():
+        ratios = [b / v for b, v in zip(seconds[BASELINE], values, strict=True)]
+        rows[name] = {
+            "speed_up": statistics.median(ratios),
+            "images_per_second": images / statistics.median(values),
+            "peak_memory_bytes": peak_memory(steps[name], device),
+        }
+        print(f"{name:<30}{rows[name]['speed_up']:>7.2f}x{rows[name]['images_per_second']:>9.1f}/s")
+    if args.out:
+        command = ["python -m benchmarks speed", *argv]
+        settings = {k: v for k, v in vars(args).items() if k not in ("out", "device")}
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(
+            args.out,
+            {
+                "measured": "S2-VER training step, ratio to fp32 in the same run",
+                "command": " ".join(command),
+                "settings": settings,
+                "variants": rows,
+                "environment": environment(device, 0),
+            },
+        )
+        print(f"results file: {args.out}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    return entry_point(_run, argv)

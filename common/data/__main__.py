@@ -1,0 +1,87 @@
+"""``python -m common.data``: draw stand-ins, lay out downloads."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.cli import entry_point
+from common.data.prepare import MIDPOINT, prepare_bass
+from common.data.twin import TWINS, make_twin
+from common.flags import at_least_0, number
+
+LEAST = "every class keeps a few images whatever the scale"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m common.data", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    names = ", ".join(sorted(TWINS))
+    twin = commands.add_parser(
+        "twin",
+        help="draw a stand-in for a dataset in its official tree",
+        description=f"Draw a stand-in for a dataset in its official tree. Known: {names}.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    twin.add_argument("name", metavar="NAME", help=names)
+    twin.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    share = number(float, low=1e-6)
+    twin.add_argument("--scale", type=share, default=1.0, help=f"share of the images; {LEAST}")
+    twin.add_argument("--seed", type=at_least_0, default=0, help="same seed, same bytes")
+    twin.add_argument("--size", type=number(int, low=16), help="pixels of the long side")
+    twin.add_argument("--overwrite", action="store_true", help="replace an earlier stand-in")
+
+    prepare = commands.add_parser("prepare", help="lay a download out as image folders")
+    downloads = prepare.add_subparsers(dest="name", required=True)
+    bass = downloads.add_parser(
+        "bass",
+        help="BASS silhouettes in four valence-arousal quadrants",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    bass.add_argument("--source", type=Path, required=True, metavar="DIR", help="the download")
+    bass.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    fraction = number(float, low=0.01, high=0.9)
+    bass.add_argument("--test_fraction", type=fraction, default=0.25, help="share of test images")
+    bass.add_argument("--seed", type=at_least_0, default=0, help="of the split")
+    bass.add_argument("--valence_cut", type=float, default=MIDPOINT, help="positive from here on")
+    bass.add_argument("--arousal_cut", type=float, default=MIDPOINT, help="aroused from here on")
+    return parser
+
+
+def _run(argv: list[str]) -> int:
+    args = vars(_parser().parse_args(argv))
+    command, name = args.pop("command"), args.pop("name")
+    if command == "twin":
+        counts = make_twin(name, **args)
+    else:
+        table = prepare_bass(**args)
+        counts = {s: rows["label"].value_counts().to_dict() for s, rows in table.groupby("split")}
+    print(_table(counts))
+    print(f"written to {args['out']}" + (" (drawn stand-in)" if command == "twin" else ""))
+    return 0
+
+
+def _table(counts: dict[str, dict[str, int]]) -> str:
+    """Images per class and split, as text."""
+    splits = sorted(counts, reverse=True)
+    classes = sorted({name for of_split in counts.values() for name in of_split})
+    lines = [f"{'class':<20}" + "".join(f"{split:>8}" for split in splits)]
+    for name in classes:
+        lines.append(f"{name:<20}" + "".join(f"{counts[s].get(name, 0):>8}" for s in splits))
+    lines.append(f"{'all':<20}" + "".join(f"{sum(counts[s].values()):>8}" for s in splits))
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a data command; returns the exit code."""
+    return entry_point(_run, argv)
+
+
+def cli() -> None:
+    """The installed script ``emotionlab-data``."""
+    raise SystemExit(main())
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,94 @@
+"""``python -m common.data twin NAME``: drawn stand-ins in the official trees of datasets."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from common.cli import UserError
+from common.data.readers.folder import DRAWN_MARK
+from common.data.twins import fi, rafdb
+from common.engine.runlog import write_json
+
+# Writes a dataset into an empty folder and returns images per split and class.
+Writer = Callable[[Path, float, int, int], dict[str, dict[str, int]]]
+
+TWINS: dict[str, tuple[Writer, int, int]] = {
+    "fi": (fi.write, fi.VERSION, 96),
+    "rafdb": (rafdb.write, rafdb.VERSION, rafdb.SIDE),
+}
+"""Name -> (writer, version of its drawings, default pixels of the long side)."""
+
+WARNING = (
+    "The images in this folder were drawn by a program as a stand-in for the dataset '{name}'. "
+    "They are not its images, and no result on them says anything about it.\n"
+)
+
+
+def make_twin(
+    name: str,
+    out: Path,
+    scale: float = 1.0,
+    seed: int = 0,
+    size: int | None = None,
+    overwrite: bool = False,
+) -> dict[str, dict[str, int]]:
+    """Draw a stand-in, all of it or nothing.
+
+    Args:
+        name: a key of :data:`TWINS`.
+        out: folder to make; with `overwrite` an earlier twin there is replaced.
+        scale: share of the official number of images.
+        seed: the same seed, scale and size give the same bytes.
+        size: pixels of the long side.
+
+    Returns:
+        Images per split and class.
+
+    Raises:
+        UserError: unknown name, or `out` holds something that must not be replaced.
+    """
+    if name.lower() not in TWINS:
+        raise UserError(f"no twin is known for '{name}'; known are {', '.join(sorted(TWINS))}.")
+    write, version, usual = TWINS[name.lower()]
+    out = Path(out)
+    check_target(out, overwrite)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    size = size or usual
+    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:
+        counts = write(work, scale, seed, size)
+        (work / "README.txt").write_text(WARNING.format(name=name), encoding="utf-8")
+        mark = {"drawn": True, "of": name.lower(), "generator": version}
+        mark |= {"seed": seed, "scale": scale, "size": size, "counts": counts}
+        write_json(work / DRAWN_MARK, mark)
+        work.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        work.rename(out)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return counts
+
+
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds anything but an earlier twin that may be replaced."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file, but a folder is to be made there; choose another --out.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / DRAWN_MARK).is_file():
+        raise UserError(
+            f"{out} is not empty and holds no {DRAWN_MARK}, so it is no drawn stand-in and is left "
+            "as it is; choose another --out."
+        )
+    if not overwrite:
+        made = json.loads((out / DRAWN_MARK).read_text(encoding="utf-8"))
+        raise UserError(
+            f"{out} already holds a drawn stand-in (scale {made.get('scale')}, seed "
+            f"{made.get('seed')}); give --overwrite to draw it anew, or another --out."
+        )
