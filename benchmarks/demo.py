@@ -21,6 +21,7 @@ from benchmarks.report.command import write
 from benchmarks.report.content import build
 from common.cli import UserError
 from common.data.readers.folder import DRAWN_MARK
+from common.data.twins import fi
 from common.engine.launch import DRAWN
 from common.engine.protocols import MEANING
 from common.engine.runlog import log_to
@@ -82,7 +83,8 @@ def draw_data(size: Size, out: Path) -> int:
         there = json.loads((place / DRAWN_MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         there = {}
-    if isinstance(there, dict) and all(there.get(k) == v for k, v in wanted.items()):
+    identity = {**wanted, "generator": fi.VERSION}
+    if isinstance(there, dict) and all(there.get(k) == v for k, v in identity.items()):
         print(f"{place} is there already.")
         return 0
     # What earlier runs noted as their labelled images are rows of the data that is replaced.

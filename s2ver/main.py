@@ -159,6 +159,14 @@ def _settle(args, explicit: set[str], device: torch.device, register: list[quirk
         )
 
 
+def _index_to_read(args, index_file: Path) -> Path:
+    """The index file to look for: this run's, else that of the run that is resumed."""
+    if index_file.exists() or not args.resume:
+        return index_file
+    source = Path(args.load_path)
+    return (source if source.is_dir() else source.parent) / index_file.name
+
+
 def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     """Read the flags, train, write the run folder and print the headline.
 
@@ -178,18 +186,18 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
 
     # All that can be refused is refused before the first file is written or replaced.
     launch.warn_ignored(IGNORED, explicit)
-    images = data.split(manifest, args, index_file)
+    images = data.split(manifest, args, _index_to_read(args, index_file))
     launch.seed_everything(args.seed)
     trainer = build_trainer(entry, args, images, run, device)
     if args.resume:
         artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
 
-    run.open(overwrite=args.overwrite, resume=args.resume, keep=(index_file.name,))
+    goes_on = args.resume and run.holds(Path(args.load_path))
+    run.open(overwrite=args.overwrite, resume=goes_on, keep=(index_file.name,))
     log_to(run.path)
     if images.split.reused:
         log.info("labelled images read back from %s; delete it to draw others", index_file)
-    else:
-        np.save(index_file, images.split.labelled)
+    np.save(index_file, images.split.labelled)
     artefacts.write_statistics(
         Path("data_statistics"), args.dataset, images.labelled.labels, images.train.classes
     )

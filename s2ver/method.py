@@ -107,6 +107,7 @@ class S2VER(Method):
             "pseudo_label": pseudo_label,
             "score": score,
             "threshold": threshold,
+            "hidden": hidden,
             "ulb_LDL": refined,
             "contrast_target": graph,
             "n_correct_labelled": (logits_l.argmax(dim=1) == labels).sum(),

@@ -128,6 +128,7 @@ class PassStream(SampledStream):
     Args:
         dataset, batch_size, seed, workers, pin_memory: as for :class:`SampledStream`.
         drop_last: leave the last batch out where it is not full.
+        shuffle: False keeps the dataset's order.
 
     Raises:
         UserError: there are fewer items than a batch has.
@@ -141,7 +142,9 @@ class PassStream(SampledStream):
         workers: int = 0,
         pin_memory: bool = False,
         drop_last: bool = True,
+        shuffle: bool = True,
     ):
+        self.shuffle = shuffle
         full, rest = divmod(len(dataset), batch_size)
         steps = full + (rest > 0 and not drop_last)
         if steps == 0:
@@ -155,6 +158,7 @@ class PassStream(SampledStream):
         """(index, item seed) of every item of every batch of an epoch."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         order = torch.randperm(len(self.dataset), generator=generator).tolist()
+        order = order if self.shuffle else sorted(order)
         seeds = torch.randint(2**31, (len(order),), generator=generator).tolist()
         items = list(zip(order, seeds, strict=True))
         return [items[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.steps)]

@@ -13,7 +13,8 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def _to_normalised_tensor() -> list[Callable]:
+def to_normalised_tensor() -> list[Callable]:
+    """The end of every view: float32 [3, H, W] with ImageNet's mean and deviation."""
     return [
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
@@ -35,7 +36,7 @@ def weak_view(size: int = 224) -> v2.Compose:
             v2.Resize(size),
             v2.RandomHorizontalFlip(),
             v2.RandomCrop(size, padding=size // 8, padding_mode="reflect"),
-            *_to_normalised_tensor(),
+            *to_normalised_tensor(),
         ]
     )
 
@@ -51,9 +52,9 @@ def crop_view(size: int = 224) -> v2.Compose:
     Draws from torch's global generator: area and aspect, top, left, flip.
     """
     crop = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip()]
-    return v2.Compose([*crop, *_to_normalised_tensor()])
+    return v2.Compose([*crop, *to_normalised_tensor()])
 
 
 def eval_view(size: int = 224) -> v2.Compose:
     """Short side to `size`, centre crop; no randomness."""
-    return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *_to_normalised_tensor()])
+    return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *to_normalised_tensor()])

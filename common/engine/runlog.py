@@ -145,6 +145,10 @@ class RunFolder:
                 f"another {self._flags[0]}."
             )
 
+    def holds(self, path: Path) -> bool:
+        """Whether `path` is this folder or lies in it."""
+        return path.resolve().is_relative_to(self.path.resolve())
+
     def open(self, *, overwrite: bool, resume: bool, keep: tuple[str, ...] = ()) -> None:
         """Make the folder, or take over an existing one.
 
@@ -169,13 +173,14 @@ class RunFolder:
 
     def _clear(self, keep: tuple[str, ...]) -> None:
         kept = [f for f in self.path.iterdir() if any(f.match(pattern) for pattern in keep)]
-        if not kept and not (self.path / CONFIG).is_file():
+        others = [f for f in self.path.iterdir() if f not in kept]
+        if others and not (self.path / CONFIG).is_file():
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
                 f"choose another {self._flags[0]}."
             )
-        for file in self.path.iterdir():
-            if file.is_file() and file not in kept:
+        for file in others:
+            if file.is_file():
                 file.unlink()
 
     def write(self, name: str, value) -> None:

@@ -49,6 +49,16 @@ class Callback:
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         """After an epoch's evaluation; the method holds its live values."""
 
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last epoch that this process trains."""
+
+    def state_dict(self) -> dict:
+        """What an exact continuation needs of this callback; tensors and plain containers."""
+        return {}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`; tensors of `state` are on the CPU."""
+
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
         """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
 
@@ -161,6 +171,8 @@ class Trainer:
         with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
             while self.progress.epoch < last and not self.ended_early:
                 self._epoch(bar)
+        for callback in self.callbacks:
+            callback.on_fit_end(self)
         return self.history
 
     def end_early(self) -> None:
@@ -328,8 +340,13 @@ class Trainer:
             "sums": {name: total.cpu() for name, total in self._sums.items()},
             "streams": {name: stream.state() for name, stream in self.streams.items()},
             "ended_early": self.ended_early and self.progress.step == 0,
+            "callbacks": self._callback_states(),
             "rng": checkpoint.rng_state(),
         }
+
+    def _callback_states(self) -> dict[str, dict]:
+        states = {type(callback).__name__: callback.state_dict() for callback in self.callbacks}
+        return {name: state for name, state in states.items() if state}
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from :meth:`state_dict`.
@@ -374,6 +391,9 @@ class Trainer:
         self.rate_used, self.ended_early = state["rate_used"], state["ended_early"]
         self.history = state["history"]
         self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
+        for callback in self.callbacks:
+            if type(callback).__name__ in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][type(callback).__name__], self.device)
         checkpoint.set_rng_state(state["rng"])
 
     def save(self) -> Path | None:

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twins import fi
+from common.data.__main__ import main as draw
 from s2ver.main import main
 
 CLASSES = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
@@ -69,9 +68,8 @@ def images(tmp_path_factory) -> Path:
 def drawn(tmp_path_factory) -> Path:
     """A data folder with the drawn twin of FI at its smallest. Not to be changed."""
     folder = tmp_path_factory.mktemp("drawn") / "fi"
-    folder.mkdir()
-    counts = fi.write(folder, scale=0.0, seed=0, size=48)
-    (folder / DRAWN_MARK).write_text(json.dumps({"images": counts}))
+    words = ["twin", "fi", "--out", str(folder), "--scale", "0.00001", "--size", "48"]
+    assert draw(words) == 0
     return folder.parent
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -166,6 +167,8 @@ def test_refused_replacement_leaves_the_existing_run(refused, tiny, plain):
 def test_folder_that_is_no_run_is_not_replaced(refused, tiny, place):
     (place / "saved_models/main").mkdir(parents=True)
     (place / "saved_models/main/thesis.txt").write_text("years of work")
+    refused([*tiny, "--overwrite"], "saved_models/main", "no config.json", "--save_name")
+    np.save(place / "saved_models/main/sampled_label_idx_fi_16.npy", np.arange(16))
     refused([*tiny, "--overwrite"], "saved_models/main", "no config.json", "--save_name")
 
 

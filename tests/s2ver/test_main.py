@@ -185,6 +185,33 @@ def test_replaced_run_keeps_its_labelled_images(command, place, tiny):
     assert len(list(second.folder.glob("events.*"))) == 1
 
 
+def test_going_on_in_another_folder_takes_the_labelled_images_along(command, place, tiny):
+    two = [*tiny, "--epoch", "2", "--stop_after_epoch"]
+    first = command([*two, "1"], place)
+    index = (first.folder / "sampled_label_idx_fi_16.npy").read_bytes()
+    first = command([*two, "1", "--seed", "2", "--overwrite"], place)  # keeps the split of seed 1
+
+    resume = ["--seed", "2", "--resume", "--load_path", str(first.folder), "-sn", "moved"]
+    second = command([*two, "2", *resume], place, "moved")
+    assert second.code == 0, second.err
+    assert (second.folder / "sampled_label_idx_fi_16.npy").read_bytes() == index
+    assert [row["epoch"] for row in second.metrics] == [1, 2]
+
+
+def test_going_on_over_another_run_replaces_its_files(command, place, tiny):
+    first = command([*tiny, "--epoch", "2", "--stop_after_epoch", "1"], place)
+    other = command([*tiny, "--seed", "5", "-sn", "other"], place, "other")
+    events = {file.name for file in other.folder.glob("events.*")}
+
+    resume = ["--resume", "--load_path", str(first.folder), "-sn", "other", "--overwrite"]
+    refused = command([*tiny, "--epoch", "2", *resume], place, "other")
+    assert refused.code == 2 and "labelled_images" in refused.err  # the folder keeps its own split
+    (other.folder / "sampled_label_idx_fi_16.npy").unlink()
+    second = command([*tiny, "--epoch", "2", *resume], place, "other")
+    assert second.code == 0, second.err
+    assert not events & {file.name for file in second.folder.glob("events.*")}
+
+
 def test_data_seed_alone_decides_the_split_where_given(tiny, tmp_path):
     def labelled(*words):
         return split_of(tiny, *words, folder=tmp_path)[1].split.labelled.tolist()

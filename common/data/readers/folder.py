@@ -58,8 +58,15 @@ def read_folders(
                 f"{folder} has class folders but no image in them; {hint or _help(name)}"
             )
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
+    present = table.groupby(["split", "label"]).size()
+    notes = [
+        f"no {split} images of class {name}"
+        for split in splits
+        for label, name in enumerate(classes)
+        if (split, label) not in present.index
+    ]
     drawn = any(is_drawn(folder) for folder in splits.values())
-    return Manifest(name, Path("/"), classes, table, drawn)
+    return Manifest(name, Path("/"), classes, table, drawn, notes)
 
 
 def is_drawn(folder: Path) -> bool:

