@@ -17,6 +17,7 @@ COMMANDS = {
     "report": "write what runs, parity checks and claims gave as HTML and Markdown",
     "semi_supervision": "S2-VER against supervised training with the same few labels",
     "speed": "training step under other number formats, as ratios in one run",
+    "two_stage": "valence after one_stage and after two_stage, on a twin and on BASS",
 }
 
 

@@ -47,7 +47,7 @@ class Size:
 
 
 SIZES = {
-    "quick": Size(0.2, 48, "resnet18", 8, 200),
+    "quick": Size(0.2, 48, "resnet18", 6, 200),
     "full": Size(0.5, 96, "resnet50", 40, 512),
     "smoke": Size(0.001, 32, "resnet18", 1, 2),
 }

@@ -20,6 +20,8 @@ def number(
 
     def parse(text: str):
         value = kind(text)
+        if value != value:
+            raise argparse.ArgumentTypeError("nan is no number")
         if low is not None and value < low:
             raise argparse.ArgumentTypeError(f"{text} is below {low}")
         if high is not None and value > high:

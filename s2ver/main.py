@@ -7,7 +7,7 @@ import hashlib
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 if not __package__:  # run as a script: import from the repository's root, not from this folder
@@ -21,6 +21,7 @@ from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import registry
 from common.engine import launch
+from common.engine.diagnostics import PseudoLabelDiagnostics
 from common.engine.ema import ParameterEMA
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Method
@@ -60,11 +61,23 @@ class Entry:
         name: written into checkpoints and ``config.json``.
         program: the command a person types.
         build: (model, arguments, images) -> Method.
+        add_flags: adds flags of the method's own to the parser.
+        ignored: flags without effect for this method, with the reason; they are warned about.
     """
 
     name: str
     program: str
     build: Callable[[nn.Module, argparse.Namespace, data.Data], Method]
+    add_flags: Callable[[argparse.ArgumentParser], None] | None = None
+    ignored: dict[str, str] = field(default_factory=dict)
+
+    def parser(self) -> argparse.ArgumentParser:
+        """The shared flags and the method's own."""
+        parser = build_parser()
+        parser.prog = self.program
+        if self.add_flags:
+            self.add_flags(parser)
+        return parser
 
 
 PUBLISHED = Entry("s2ver", "python s2ver/main.py", build_method)
@@ -93,6 +106,9 @@ def build_trainer(
         for name, manifest in (("test", images.test), ("val", images.validation))
         if manifest is not None
     }
+    callbacks = [artefacts.BestCheckpoint(args.count_iterations)]
+    if "unlabelled" in method.stream_names:
+        callbacks.append(PseudoLabelDiagnostics(images.train.classes))
     labelled = hashlib.sha256(images.split.labelled.tobytes()).hexdigest()
     identity = {n: launch.plain(v) for n, v in vars(args).items() if n not in NEUTRAL}
     return Trainer(
@@ -114,7 +130,7 @@ def build_trainer(
         evaluators,
         ParameterEMA(method, args.ema_m),
         run=run,
-        callbacks=(artefacts.BestCheckpoint(args.count_iterations),),
+        callbacks=tuple(callbacks),
         identity={"method": entry.name, **identity, "labelled_images": labelled},
     )
 
@@ -175,7 +191,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
         Interrupted: a signal came; the text says how to go on.
     """
     log_to()
-    args, explicit = flags.parse(build_parser, argv)
+    args, explicit = flags.parse(entry.parser, argv)
     device = choose_device(args.device, args.gpu)
     register = quirks.load(QUIRKS)
     _settle(args, explicit, device, register)
@@ -185,7 +201,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     manifest = data.read(args, args.num_workers)
 
     # All that can be refused is refused before the first file is written or replaced.
-    launch.warn_ignored(IGNORED, explicit)
+    launch.warn_ignored({**IGNORED, **entry.ignored}, explicit)
     images = data.split(manifest, args, _index_to_read(args, index_file))
     launch.seed_everything(args.seed)
     trainer = build_trainer(entry, args, images, run, device)

@@ -1,7 +1,12 @@
 """What every test runs under: the repository root importable, no display, one thread a worker."""
 
+import contextlib
+import io
+import logging
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -19,6 +24,39 @@ import torch  # noqa: E402
 
 if IN_WORKER:
     torch.set_num_threads(1)
+
+
+@dataclass
+class Outcome:
+    """What a person sees of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def in_process() -> Callable[..., Outcome]:
+    """``in_process(main, argv, cwd)``: run a command's ``main`` in a folder."""
+
+    def run(main: Callable[[list[str]], int], argv: list, cwd: Path) -> Outcome:
+        before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
+        os.chdir(cwd)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    code = main([str(word) for word in argv])
+                except SystemExit as leave:  # argparse
+                    code = leave.code
+        finally:
+            os.chdir(before)
+            root = logging.getLogger()
+            for handler in [h for h in root.handlers if getattr(h, "ours", False)]:
+                root.removeHandler(handler)
+                handler.close()
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    return run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,27 +1,68 @@
 """``python -m benchmarks.baselines METHOD [flags]``: train a baseline.
 
-The flags are those of ``python s2ver/main.py``, so that two runs differ in the method alone.
+The flags are those of ``python s2ver/main.py``, so that two runs differ in the method alone, and a
+few of the method's own; ``python -m benchmarks.baselines METHOD --help`` lists them all.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from benchmarks.baselines import comatch, fixmatch, flexmatch, mean_teacher, pseudo_label
 from benchmarks.baselines.supervised import Supervised
 from common.cli import entry_point
+from common.engine.method import Method
 from s2ver.main import Entry, train
 
-METHODS = {"supervised": lambda model, args, images: Supervised(model)}
+IGNORED = dict.fromkeys(
+    (
+        *("T", "p_cutoff", "dynamic_th", "noise_th", "ulb_loss_ratio", "lam_c", "lam_d"),
+        *("ldl_ratio", "dis_ce", "update_m", "l1_abs", "polarity"),
+    ),
+    "it belongs to the objective of another method.",
+)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A method to compare with.
+
+    Attributes:
+        build: (model, arguments, images) -> Method.
+        add_flags: adds the method's own flags to the parser.
+    """
+
+    build: Callable[..., Method]
+    add_flags: Callable[[argparse.ArgumentParser], None] | None = None
+
+
+METHODS = {
+    "supervised": Baseline(lambda model, args, images: Supervised(model)),
+    **{
+        module.__name__.rpartition(".")[2]: Baseline(module.build, module.add_flags)
+        for module in (pseudo_label, mean_teacher, fixmatch, flexmatch, comatch)
+    },
+}
+
+
+def entry_of(name: str) -> Entry:
+    """What the shared training command needs to know of the baseline `name`."""
+    baseline = METHODS[name]
+    program = f"python -m benchmarks.baselines {name}"
+    return Entry(name, program, baseline.build, baseline.add_flags, IGNORED)
 
 
 def _run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.baselines",
-        description="Train a baseline. All other flags are those of python s2ver/main.py.",
+        description="Train a baseline. All other flags are those of python s2ver/main.py and a "
+        "few of the method's own: METHOD --help lists them.",
     )
     parser.add_argument("method", choices=METHODS)
     name = parser.parse_args(argv[:1]).method
-    return train(argv[1:], Entry(name, f"python -m benchmarks.baselines {name}", METHODS[name]))
+    return train(argv[1:], entry_of(name))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from common.cli import UserError
+from common.data.twin import make_beside
 
 LOWEST, HIGHEST = 1.0, 9.0  # the rating scale
 MIDPOINT = 5.0
@@ -63,8 +63,7 @@ def prepare_bass(
             "with these cuts and --test_fraction a class has no images on one side of the split; "
             "move --valence_cut, --arousal_cut or --test_fraction."
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    work = make_beside(out)
     try:
         result = _copy(source, work, table)
         text = SOURCE.format(valence=valence_cut, arousal=arousal_cut, seed=seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data.readers.folder import DRAWN_MARK
-from common.data.twins import fi, rafdb
+from common.data.twins import fi, rafdb, va
 from common.engine.runlog import write_json
 
 # Writes a dataset into an empty folder and returns images per split and class.
@@ -19,6 +20,7 @@ Writer = Callable[[Path, float, int, int], dict[str, dict[str, int]]]
 TWINS: dict[str, tuple[Writer, int, int]] = {
     "fi": (fi.write, fi.VERSION, 96),
     "rafdb": (rafdb.write, rafdb.VERSION, rafdb.SIDE),
+    "va": (va.write, va.VERSION, va.SIDE),
 }
 """Name -> (writer, version of its drawings, default pixels of the long side)."""
 
@@ -49,16 +51,18 @@ def make_twin(
         Images per split and class.
 
     Raises:
-        UserError: unknown name, or `out` holds something that must not be replaced.
+        UserError: unknown name, no number as `scale`, or `out` cannot be made or
+            holds something that must not be replaced.
     """
     if name.lower() not in TWINS:
         raise UserError(f"no twin is known for '{name}'; known are {', '.join(sorted(TWINS))}.")
+    if not (math.isfinite(scale) and scale > 0):
+        raise UserError(f"--scale {scale} is not a positive number; 1 is the official size.")
     write, version, usual = TWINS[name.lower()]
     out = Path(out)
     check_target(out, overwrite)
-    out.parent.mkdir(parents=True, exist_ok=True)
     size = size or usual
-    work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    work = make_beside(out)
     try:
         counts = write(work, scale, seed, size)
         (work / "README.txt").write_text(WARNING.format(name=name), encoding="utf-8")
@@ -75,6 +79,17 @@ def make_twin(
     return counts
 
 
+def make_beside(out: Path) -> Path:
+    """An empty folder next to `out`, to be renamed to it once it is complete."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be made: {error.strerror} ({error.filename}); choose another --out."
+        ) from None
+
+
 def check_target(out: Path, overwrite: bool) -> None:
     """Refuse a folder that holds anything but an earlier twin that may be replaced."""
     if out.exists() and not out.is_dir():
@@ -87,8 +102,16 @@ def check_target(out: Path, overwrite: bool) -> None:
             "as it is; choose another --out."
         )
     if not overwrite:
-        made = json.loads((out / DRAWN_MARK).read_text(encoding="utf-8"))
         raise UserError(
-            f"{out} already holds a drawn stand-in (scale {made.get('scale')}, seed "
-            f"{made.get('seed')}); give --overwrite to draw it anew, or another --out."
+            f"{out} already holds a drawn stand-in{_made_with(out / DRAWN_MARK)}; give --overwrite "
+            "to draw it anew, or another --out."
         )
+
+
+def _made_with(mark: Path) -> str:
+    """`` (scale S, seed N)``, or nothing where the mark cannot be read."""
+    try:
+        made = json.loads(mark.read_text(encoding="utf-8"))
+        return f" (scale {made['scale']}, seed {made['seed']})"
+    except (ValueError, KeyError, TypeError):
+        return ""

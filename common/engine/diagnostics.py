@@ -10,8 +10,9 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from common.engine.callback import Callback
 from common.engine.method import StepOutput
-from common.engine.trainer import Callback, Trainer
+from common.engine.trainer import Trainer
 
 TABLE, FIGURE = "pseudo_labels.csv", "pseudo_labels.png"
 COLUMNS = ("epoch", "class", "images", "mask_rate", "precision", "threshold", "confidence")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from pathlib import Path
 
@@ -14,9 +13,15 @@ from torch import Tensor
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
+from benchmarks.parity.measure import (
+    augmented,
+    forward_summary,
+    next_random,
+    seed_all,
+    view_summary,
+)
 from benchmarks.parity.registry import adapter
 from common.data import splits
-from common.data.augment import RandAugment
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.engine.method import StepOutput
@@ -115,7 +120,7 @@ def split(case: Case) -> dict:
                 labels, p["num_labels"], p["num_classes"], file, given, include_labelled=True
             )
         ]
-        next_random = np.random.rand()
+        following = np.random.rand()
         chosen = both[0]
         others = splits.labelled_split(
             labels, p["num_labels"], p["num_classes"], None, chosen.labelled, include_labelled=False
@@ -125,7 +130,7 @@ def split(case: Case) -> dict:
             "labelled_target": labels[chosen.labelled],
             "unlabelled_index": chosen.unlabelled,
             "unlabelled_index_excluding_labelled": others.unlabelled,
-            "next_numpy_random": np.float64(next_random),
+            "next_numpy_random": np.float64(following),
             "wrote_dump": np.bool_(file.exists()),
         }
 
@@ -133,21 +138,7 @@ def split(case: Case) -> dict:
 @adapter("s2ver/randaugment")
 def randaugment(case: Case) -> dict:
     """Strongly augmented images, the operations drawn, and the generators' next numbers."""
-    images, names, next_random = [], [], []
-    augment = RandAugment(case.params["n"])
-    for pixels, python_seed, numpy_seed in zip(
-        case.inputs["image"], case.inputs["random_seed"], case.inputs["numpy_seed"], strict=True
-    ):
-        random.seed(int(python_seed))
-        np.random.seed(int(numpy_seed))
-        images.append(np.asarray(augment(Image.fromarray(pixels))))
-        names.append("+".join(augment.last_names))
-        next_random.append([random.random(), np.random.rand()])
-    return {
-        "image": np.stack(images),
-        "ops": np.array(names, dtype=np.str_),
-        "next_random": np.array(next_random),
-    }
+    return augmented(case)
 
 
 @adapter("s2ver/transform")
@@ -163,22 +154,16 @@ def transform(case: Case) -> dict:
             ("unlabelled", unlabelled_views(size)),
             ("test", test_views(size)),
         ):
-            random.seed(p["random_seed"])
-            np.random.seed(p["numpy_seed"])
-            torch.manual_seed(p["torch_seed"])
+            seed_all(p)
             items[name] = ViewDataset(manifest, named_views)[0]
             if name == "unlabelled":
-                next_random = [random.random(), np.random.rand(), torch.rand(1).item()]
+                following = next_random()
     seen = {
         "labelled": items["labelled"]["weak"],
         "eval": items["test"]["image"],
         **{v: items["unlabelled"][v] for v in ("weak", "strong0", "strong1")},
     }
-    out = {"next_random": np.array(next_random)}
-    for name, view in seen.items():
-        out[f"{name}_sample"] = view[:, ::stride, ::stride]
-        out[f"{name}_mean"], out[f"{name}_std"] = view.mean(dim=(1, 2)), view.std(dim=(1, 2))
-    return out
+    return {"next_random": following, **view_summary(seen, stride)}
 
 
 def _one_image(folder: Path, pixels: np.ndarray) -> Manifest:
@@ -191,15 +176,6 @@ def _one_image(folder: Path, pixels: np.ndarray) -> Manifest:
 def resnet50_forward(case: Case) -> dict:
     """Logits and features of the filled network, and its state dict's layout."""
     p = case.params
-    model = build_model("resnet50", p["num_classes"], p["low_dim"]).eval()
+    model = build_model("resnet50", p["num_classes"], p["low_dim"])
     fill_state_dict(model, p["weight_seed"])
-    images = torch.randn(p["input_shape"], generator=torch.Generator().manual_seed(p["input_seed"]))
-    with torch.no_grad():
-        logits, features = model(images)
-    state = model.state_dict()
-    return {
-        "logits": logits,
-        "features": features,
-        "keys": np.array(list(state), dtype=np.str_),
-        "shapes": np.array([",".join(map(str, v.shape)) for v in state.values()], dtype=np.str_),
-    }
+    return forward_summary(model, p["input_shape"], p["input_seed"])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
+from benchmarks.parity.measure import seeded_images, weight_summary
 from benchmarks.parity.registry import adapter
 from benchmarks.parity.s2ver.pieces import build_method, step_row
 from common.data.loaders import GivenStream
@@ -73,7 +74,7 @@ def trajectory(case: Case) -> dict:
     optimizer = build_optimizer(model, p["optim"], p["lr"], p["momentum"], p["weight_decay"])
     total = p["epochs"] * p["steps"]
     labels = torch.arange(p["eval_n"]) % p["num_classes"]
-    recorder = _Recorder(_images(p["eval_n"], p["size"], p["eval_seed"]), labels)
+    recorder = _Recorder(seeded_images(p["eval_n"], p["size"], p["eval_seed"]), labels)
     ema = ParameterEMA(method, p["ema_m"])
     trainer = Trainer(
         method,
@@ -93,14 +94,10 @@ def trajectory(case: Case) -> dict:
         out[name] = flat.reshape(p["epochs"], p["steps"], *flat.shape[1:])
     for name in recorder.epochs[0]:
         out[name] = torch.stack([row[name] for row in recorder.epochs])
-    out |= _weights(model, "weight")
+    out |= weight_summary(model, "weight")
     with ema.applied(method):
-        out |= _weights(model, "ema_weight")
+        out |= weight_summary(model, "ema_weight")
     return {name: out[name] for name in case.expected}
-
-
-def _images(number: int, size: int, seed: int) -> Tensor:
-    return torch.randn((number, 3, size, size), generator=torch.Generator().manual_seed(seed))
 
 
 def _given_streams(case: Case) -> dict[str, GivenStream]:
@@ -111,23 +108,15 @@ def _given_streams(case: Case) -> dict[str, GivenStream]:
         unlabelled.append([])
         for k, seeds in enumerate(steps):
             y, hidden = (torch.from_numpy(case.inputs[n][epoch, k]) for n in ("y_lb", "y_ulb"))
-            labelled[-1].append({"weak": _images(p["n_lb"], p["size"], seeds["x_lb"]), "label": y})
+            labelled[-1].append(
+                {"weak": seeded_images(p["n_lb"], p["size"], seeds["x_lb"]), "label": y}
+            )
             three = {
-                view: _images(p["n_ulb"], p["size"], seeds[f"x_ulb_{short}"])
+                view: seeded_images(p["n_ulb"], p["size"], seeds[f"x_ulb_{short}"])
                 for view, short in (("weak", "w"), ("strong0", "s0"), ("strong1", "s1"))
             }
             unlabelled[-1].append({**three, "label": hidden})
     return {"labelled": GivenStream(labelled), "unlabelled": GivenStream(unlabelled)}
-
-
-def _weights(model: torch.nn.Module, prefix: str) -> dict:
-    state = {name: value.double() for name, value in model.state_dict().items()}
-    names = sorted(state)
-    out = {
-        f"{prefix}_sum": np.array([state[n].sum().item() for n in names]),
-        f"{prefix}_norm": np.array([state[n].norm().item() for n in names]),
-    }
-    return out if prefix != "weight" else {**out, "weight_key": np.array(names, dtype=np.str_)}
 
 
 class _Stub(nn.Module):

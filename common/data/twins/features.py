@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from common.data import drawing
-from common.data.twins.faces import Canvas, Identity, Pose, ellipse
+from common.data.twins.people import Canvas, Identity, Pose, ellipse
 
 U = np.linspace(-1, 1, 17)
 ARCH = 1 - U**2
@@ -25,7 +25,7 @@ def draw_head(canvas: Canvas, who: Identity, pose: Pose, a: Actions, rng: Genera
     canvas.fill(pose.place(ellipse(0, 0.68, 0.55, 0.25)), clothes)
     canvas.fill(pose.place(ellipse(0, 0.45, 0.55 * half, 0.2)), shade)
     if who.style == "long":
-        canvas.fill(pose.place(ellipse(0, 0.02, half + 0.08, 0.56)), who.hair)
+        canvas.fill(pose.place(ellipse(0, 0.05, half + 0.06, 0.56)), who.hair)
     elif who.style == "curly":
         canvas.fill(pose.place(ellipse(0, -0.18, half + 0.1, 0.4)), who.hair)
     for side in (-1, 1):
@@ -34,9 +34,10 @@ def draw_head(canvas: Canvas, who: Identity, pose: Pose, a: Actions, rng: Genera
     outline = _outline(half, top, chin, who.jaw)
     canvas.fill(pose.place(outline), who.skin)
     light = rng.choice((-1.0, 1.0))
-    inner = np.where(outline[:, 0] * light > 0, outline[:, 0] * 0.75, outline[:, 0])
-    crescent = np.concatenate([outline, np.stack([inner, outline[:, 1]], axis=1)[::-1]])
-    canvas.fill(pose.place(crescent), 0.6 * who.skin, rng.uniform(0, 0.35))
+    far = outline[outline[:, 0] * light > 0]
+    far = far[np.argsort(far[:, 1])]
+    crescent = np.concatenate([far, far[::-1] * np.array([0.75, 1.0])])
+    canvas.fill(pose.place(crescent), 0.6 * who.skin, rng.uniform(0, 0.25))
     _facial_hair(canvas, who, pose, outline, chin)
     _front_hair(canvas, who, pose, half, top, rng)
 
@@ -96,8 +97,8 @@ def draw_features(canvas: Canvas, who: Identity, pose: Pose, a: Actions, rng: Ge
 
 
 def _eye(canvas, who, pose, a, side, gaze) -> None:
-    centre, half = side * 0.15 * who.eye_distance, 0.068 * who.eye_size
-    upper = 0.031 * (1 + 0.75 * a["lid_raise"] - 0.45 * a["lid_tighten"] - 0.75 * a["lid_droop"])
+    centre, half = side * 0.15 * who.eye_distance, 0.074 * who.eye_size
+    upper = 0.034 * (1 + 0.9 * a["lid_raise"] - 0.5 * a["lid_tighten"] - 0.8 * a["lid_droop"])
     lower = 0.021 * (1 + 0.25 * a["lid_raise"] - 0.65 * a["cheek_raise"] - 0.5 * a["lid_tighten"])
     upper, lower = (max(0.0, v) * who.eye_opening * who.eye_size for v in (upper, lower))
     x = centre + half * U
@@ -129,13 +130,13 @@ def _brow(canvas, who, pose, a, side) -> None:
     up, out, down = a["inner_brow_raise"], a["outer_brow_raise"], a["brow_lower"]
     base = EYE_Y - 0.078 * who.brow_height
     slant = who.brow_slant
-    inner = base - 0.05 * up + 0.042 * down + 0.014 * a["nose_wrinkle"] + slant
-    middle = base - 0.022 - 0.03 * up - 0.038 * out + 0.034 * down + 0.006 * a["nose_wrinkle"]
-    outer = base - 0.002 - 0.045 * out + 0.014 * down - slant
+    inner = base - 0.058 * up + 0.05 * down + 0.014 * a["nose_wrinkle"] + slant
+    middle = base - 0.022 - 0.034 * up - 0.044 * out + 0.04 * down + 0.006 * a["nose_wrinkle"]
+    outer = base - 0.002 - 0.052 * out + 0.016 * down - slant
     near = 0.06 - 0.016 * down
     x = np.array([near, 0.5 * (near + 0.155), 0.155, 0.205, 0.245]) * who.eye_distance
     y = np.array([inner, 0.55 * middle + 0.45 * inner, middle, 0.5 * (middle + outer), outer])
-    thick = 0.013 * who.brow_thickness * np.array([1.0, 1.15, 1.0, 0.7, 0.25])
+    thick = 0.015 * who.brow_thickness * np.array([1.0, 1.15, 1.0, 0.7, 0.25])
     upper, lower = np.stack([side * x, y - thick], axis=1), np.stack([side * x, y + thick], axis=1)
     colour = 0.75 * who.hair if who.hair.mean() > 90 else who.hair
     canvas.fill(pose.feature(np.concatenate([upper, lower[::-1]])), colour, 0.92)
@@ -161,14 +162,14 @@ def _nose(canvas, who, pose, a) -> None:
 def _mouth(canvas, who, pose, a, rng) -> None:
     middle = MOUTH_Y * who.mouth_height
     narrow = 0.14 * a["jaw_drop"] + 0.16 * a["lip_tighten"] + 0.08 * a["chin_raise"]
-    half = 0.1 * who.mouth_width * (1 + 0.3 * a["corner_pull"] + 0.32 * a["lip_stretch"] - narrow)
-    skew = rng.normal(0, 0.004)
-    corner = who.corner_rest - 0.052 * a["corner_pull"] + 0.042 * a["corner_depress"]
+    half = 0.112 * who.mouth_width * (1 + 0.3 * a["corner_pull"] + 0.32 * a["lip_stretch"] - narrow)
+    skew, tooth, tint = rng.normal(0, 0.004), rng.uniform(0.008, 0.018), rng.uniform(0.82, 1.0)
+    corner = who.corner_rest - 0.07 * a["corner_pull"] + 0.056 * a["corner_depress"]
     corner = corner + 0.012 * a["lip_stretch"]
     base = middle - 0.012 * a["chin_raise"] + corner * U**2 + skew * U
-    raised = 0.026 * a["lip_raise"] + 0.008 * a["nose_wrinkle"]
+    raised = 0.034 * a["lip_raise"] + 0.008 * a["nose_wrinkle"]
     gap_up = 0.012 * a["lips_part"] + 0.02 * a["jaw_drop"] + raised * min(1.0, a["lips_part"])
-    gap_low = 0.016 * a["lips_part"] + 0.075 * a["jaw_drop"]
+    gap_low = 0.016 * a["lips_part"] + 0.095 * a["jaw_drop"]
     fullness = who.lip_fullness * (1 - 0.65 * min(1.0, a["lip_tighten"]))
     bow = 1 - 0.16 * np.exp(-((U / 0.16) ** 2))
     upper_lip = (0.021 * fullness + raised * (1 - min(1.0, a["lips_part"]))) * bow
@@ -187,9 +188,9 @@ def _mouth(canvas, who, pose, a, rng) -> None:
     canvas.fill(between(inside_bottom, bottom), who.lips)
     if gap_up + gap_low > 0.008:
         canvas.fill(between(inside_top, inside_bottom), DARK)
-        depth = rng.uniform(0.008, 0.018) + 0.02 * max(a["corner_pull"], a["lip_raise"])
+        depth = tooth + 0.02 * max(a["corner_pull"], a["lip_raise"])
         teeth = np.minimum(inside_bottom, inside_top + depth)
-        canvas.fill(between(inside_top, teeth), WHITE * rng.uniform(0.82, 1.0))
+        canvas.fill(between(inside_top, teeth), WHITE * tint)
         if a["lip_stretch"] + a["lip_tighten"] > 0.5:
             lower_teeth = np.maximum(inside_top, inside_bottom - 0.012)
             canvas.fill(between(lower_teeth, inside_bottom), WHITE * 0.85)

@@ -29,6 +29,7 @@ LEAST = {"train": 16, "test": 8}
 SIDE = 100
 LABEL_FILE = Path("EmoLabel/list_patition_label.txt")
 IMAGE_FOLDER = Path("Image/aligned")
+DIGITS = {"train": 5, "test": 4}
 JPEG = {"quality": 92, "subsampling": 0}
 
 EXPRESSIONS: dict[str, dict[str, float]] = {
@@ -81,13 +82,13 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     },
     "neutral": {},
 }
-INTENSITY = (0.4, 1.2)
+INTENSITY = (0.5, 1.25)
 """Range of an expression's strength, drawn evenly."""
 SPREAD = 0.2
 """Standard deviation of an action, times its mean."""
-MISSING = 0.12
+MISSING = 0.08
 """Probability that an action of the expression stays at rest."""
-STRAY = 0.06
+STRAY = 0.04
 """Probability that an action outside the expression is seen, at up to half its strength."""
 
 
@@ -147,15 +148,14 @@ def write(folder: Path, scale: float, seed: int, size: int = SIDE) -> dict[str, 
     (folder / LABEL_FILE).parent.mkdir(parents=True)
     lines = []
     jobs = [
-        (split, number, name, *job)
-        for number, (name, of_split) in enumerate(counts.items())
-        for split, job in enumerate(order(of_split, number, seed), start=1)
+        (split, number, place, label, k)
+        for number, (split, of_split) in enumerate(counts.items())
+        for place, (label, k) in enumerate(order(of_split, number, seed), start=1)
     ]
-    for place, number, split, label, k in tqdm(
+    for split, number, place, label, k in tqdm(
         jobs, desc="drawing rafdb", unit="image", disable=None
     ):
-        digits = 5 if split == "train" else 4
-        name = f"{split}_{place:0{digits}d}"
+        name = f"{split}_{place:0{DIGITS[split]}d}"
         key = np.random.SeedSequence([seed, number, label, k])
         image = draw(label, np.random.default_rng(key), size)
         image.save(folder / IMAGE_FOLDER / f"{name}_aligned.jpg", **JPEG)

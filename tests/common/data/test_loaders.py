@@ -7,7 +7,13 @@ from torch.utils.data import Dataset
 
 from common.cli import UserError
 from common.data.dataset import ViewDataset
-from common.data.loaders import GivenStream, SampledStream, eval_loader, plain_errors
+from common.data.loaders import (
+    GivenStream,
+    SampledStream,
+    ShuffledStream,
+    eval_loader,
+    plain_errors,
+)
 from common.data.manifest import Manifest
 from common.data.views import eval_view, strong_view
 
@@ -121,3 +127,17 @@ def test_given_batches_come_as_they_are():
     assert [b["a"] for b in stream.batches(0, 1)] == [2]
     assert [b["a"] for b in stream.batches(1)] == [3]
     assert stream.state() == {"steps": [2, 1]}
+
+
+def test_shuffled_passes_restart_and_drop_the_incomplete_batch():
+    stream = ShuffledStream(range(7), batch_size=3, steps=5, seed=1)
+    epoch = [[index for index, _ in batch] for batch in stream.keys(0)]
+    assert [len(batch) for batch in epoch] == [3] * 5
+    for first, second in ((0, 1), (2, 3)):  # a pass is two batches without repetition
+        assert len({*epoch[first], *epoch[second]}) == 6
+    assert stream.keys(0) == ShuffledStream(range(7), 3, 5, seed=1).keys(0) != stream.keys(1)
+
+
+def test_too_few_images_for_a_batch_are_told():
+    with pytest.raises(UserError, match="2 images do not fill one batch of 3"):
+        ShuffledStream(range(2), batch_size=3, steps=1, seed=0)

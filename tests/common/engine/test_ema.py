@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.engine.ema import ParameterEMA
+from common.engine.ema import ParameterEMA, StateEMA
 
 
 def network():
@@ -82,3 +82,34 @@ def test_overwrite_passes_over_what_has_no_average():
     ema.overwrite({**values, "1.running_mean": torch.ones(1)})
     assert all((v == 4).all() for v in ema.shadow.values())
     assert "1.running_mean" not in ema.shadow
+
+
+def test_state_average_covers_statistics_and_shrinks_the_live_state():
+    model = network()
+    ema = StateEMA(model, 0.5, shrink=0.1)
+    model[0].weight.data.fill_(2.0)
+    model[1].running_mean.fill_(4.0)
+    model[1].num_batches_tracked.fill_(7)
+    ema.update(model)
+    assert ema.shadow["0.weight"].item() == pytest.approx(1.5)
+    assert ema.shadow["1.running_mean"].item() == pytest.approx(2.0)
+    assert ema.shadow["1.num_batches_tracked"].item() == 0
+    assert model[0].weight.item() == pytest.approx(1.8)
+    assert model[1].running_mean.item() == pytest.approx(3.6)
+    with ema.applied(model):
+        assert model[1].running_mean.item() == pytest.approx(2.0)
+    assert model[1].running_mean.item() == pytest.approx(3.6)
+    assert model[1].num_batches_tracked.item() == 7
+
+
+def test_state_average_can_spare_buffers_and_start_elsewhere():
+    model = network()
+    start = {name: torch.full_like(v, 3) for name, v in model.state_dict().items()}
+    ema = StateEMA(model, 0.5, prefix="1.", shrink=0.5, spare_buffers=True, start=start)
+    assert set(ema.state_dict()) == {name for name in start if name.startswith("1.")}
+    assert model[0].weight.item() == 1.0
+    ema.update(model)
+    assert model[1].weight.item() == pytest.approx(1.5)
+    assert model[1].running_var.item() == pytest.approx(3.0)
+    with pytest.raises(KeyError, match="other tensors"):
+        ema.load_state_dict({"1.weight": torch.ones(1)})

@@ -1,0 +1,102 @@
+"""Mean Teacher: agree with an average of oneself (Tarvainen and Valpola, NeurIPS 2017).
+
+L = CE(labelled) + w(t) * mean squared difference of the student's and the teacher's softmax
+(section 2), the mean over images and classes; w(t) = w_max * exp(-5 (1 - t / T)^2) up to step T.
+teacher <- a * teacher + (1 - a) * student after every step, with a = min(1 - 1 / (t + 1), a_max),
+as in the authors' code.
+
+Defaults (section 3 and appendix B): w_max 100, T = 40,000 of 150,000 steps, a_max 0.99 during the
+ramp and 0.999 after it. The paper sees every image under two weak distortions; here the teacher
+sees the weak view of an unlabelled image and the student its first strong one. The unlabelled pool
+holds the labelled images too, so the consistency covers all images as in the paper. The teacher
+predicts; ``model_best.pth`` holds the student.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.baselines.pseudo_labels import PseudoLabels, logits_of
+from common.engine.method import Batches, Method, Progress, StepOutput
+from common.flags import number
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the method's own flags."""
+    add = parser.add_argument_group("Mean Teacher").add_argument
+    share = number(float, low=0, high=1)
+    add("--consistency", type=number(float, low=0), default=100.0, help="w_max")
+    add("--consistency_rampup", type=share, default=4 / 15, help="T as a share of the training")
+    add("--teacher_decay_rampup", type=share, default=0.99, help="a_max during the ramp")
+    add("--teacher_decay", type=share, default=0.999, help="a_max after the ramp")
+
+
+def build(model: nn.Module, args, images) -> Method:
+    """Mean Teacher with the settings of the flags."""
+    decays = (args.teacher_decay_rampup, args.teacher_decay)
+    return MeanTeacher(model, args.consistency, args.consistency_rampup, decays)
+
+
+def sigmoid_rampup(share: float) -> float:
+    """exp(-5 (1 - share)^2), 1 from share 1 on."""
+    return math.exp(-5 * (1 - min(share, 1.0)) ** 2)
+
+
+class MeanTeacher(Method):
+    """A student on labels and on its teacher's predictions; the teacher is its average.
+
+    Args:
+        model: images -> (logits [n, C], features); the student.
+        consistency: largest weight of the consistency.
+        rampup: share of the training after which it is reached.
+        decays: largest weight of the teacher's past, during the ramp and after it.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        consistency: float = 100.0,
+        rampup: float = 4 / 15,
+        decays: tuple[float, float] = (0.99, 0.999),
+    ):
+        super().__init__()
+        self.model = model
+        self.teacher = copy.deepcopy(model).requires_grad_(False)
+        self.consistency, self.rampup, self.decays = consistency, rampup, decays
+
+    def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
+        """The student on [labelled; strong0], the teacher on weak."""
+        labelled, unlabelled = batches["labelled"], batches["unlabelled"]
+        logits_l, logits_s = logits_of(self.model, labelled["weak"], unlabelled["strong0"])
+        with torch.no_grad():
+            (logits_t,) = logits_of(self.teacher, unlabelled["weak"])
+            target = torch.softmax(logits_t, dim=1)
+        weight = self.consistency * sigmoid_rampup(self._ramp_share(progress))
+        sup = F.cross_entropy(logits_l, labelled["label"])
+        agree = F.mse_loss(torch.softmax(logits_s, dim=1), target)
+        logs = {"sup_loss": sup, "consistency_loss": agree, "consistency_weight": weight}
+        chosen = PseudoLabels.select(target, 0.0, unlabelled["label"])
+        return StepOutput(sup + weight * agree, {**logs, **chosen.logs()}, chosen.details())
+
+    def _ramp_share(self, progress: Progress) -> float:
+        steps = self.rampup * progress.epochs * progress.steps_per_epoch
+        return progress.global_step / steps if steps else 1.0
+
+    @torch.no_grad()
+    def on_step_end(self, progress: Progress) -> None:
+        """Move the teacher's parameters; its batch-norm statistics are those it sees itself."""
+        largest = self.decays[self._ramp_share(progress) >= 1]
+        decay = min(1 - 1 / (progress.global_step + 2), largest)  # t counts from 1
+        past = list(self.teacher.parameters())
+        torch._foreach_mul_(past, decay)
+        torch._foreach_add_(past, list(self.model.parameters()), alpha=1 - decay)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """The teacher's logits [n, C]."""
+        return self.teacher(images)[0]

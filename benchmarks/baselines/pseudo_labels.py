@@ -1,0 +1,66 @@
+"""What the semi-supervised baselines share: one forward over several views, and pseudo-labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+def logits_of(model: nn.Module, *views: Tensor) -> tuple[Tensor, ...]:
+    """One forward over all views together, so that batch norm sees them together.
+
+    Args:
+        model: images -> (logits [n, C], features).
+        views: images [n_i, 3, H, W].
+
+    Returns:
+        Logits [n_i, C] in float32, a tensor per view.
+    """
+    return model(torch.cat(views))[0].float().split([len(view) for view in views])
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """A step's pseudo-labels; U unlabelled images.
+
+    Attributes:
+        label: int64 [U], the arg-max.
+        score: [U], the maximum.
+        threshold: [U].
+        mask: bool [U], score >= threshold: which are kept.
+        hidden: int64 [U], true labels; for statistics only.
+    """
+
+    label: Tensor
+    score: Tensor
+    threshold: Tensor
+    mask: Tensor
+    hidden: Tensor
+
+    @staticmethod
+    def select(probabilities: Tensor, threshold: Tensor | float, hidden: Tensor) -> PseudoLabels:
+        """Arg-max of every row of `probabilities` ([U, C]), kept from `threshold` ([U]) on."""
+        score, label = probabilities.max(dim=1)
+        threshold = torch.as_tensor(threshold, dtype=score.dtype, device=score.device)
+        threshold = threshold.expand_as(score)
+        return PseudoLabels(label, score, threshold, score >= threshold, hidden)
+
+    def logs(self) -> dict[str, Tensor]:
+        """Share that is kept, and share of the kept that is right."""
+        right = (self.label == self.hidden) & self.mask
+        return {
+            "mask_rate": self.mask.float().mean(),
+            "pseudo_true_ratio": right.sum() / (self.mask.sum() + 1e-7),
+        }
+
+    def details(self) -> dict[str, Tensor]:
+        """What :mod:`common.engine.diagnostics` reads."""
+        return {
+            "mask": self.mask,
+            "pseudo_label": self.label,
+            "score": self.score,
+            "threshold": self.threshold,
+            "hidden": self.hidden,
+        }

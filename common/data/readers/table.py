@@ -1,0 +1,154 @@
+"""Delimited text with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common.cli import UserError
+
+
+def read_delimited(path: Path, expected: str, header: bool | None = True) -> pd.DataFrame:
+    """Read a tab- or comma-separated file as text; the index is the line number (from 1).
+
+    Args:
+        path: the file.
+        expected: its form in words, for messages.
+        header: the first line names the columns; None decides by whether its second field is a
+            number. Names are stripped of blanks and brackets and lower-cased.
+
+    Raises:
+        UserError: missing, empty or undecodable file, or a line with too many or too few fields.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); expected {expected}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {line}: this is no UTF-8 text; expected {expected}."
+        ) from None
+    lines = text.splitlines()
+    first = next((i for i, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        raise UserError(f"{path} is empty; expected {expected}.")
+    tabs = "\t" in lines[first]
+    reader = csv.reader(
+        io.StringIO(text),
+        delimiter="\t" if tabs else ",",
+        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+    )
+    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    rows = [(number, cells) for number, cells in rows if any(cells)]
+    width = len(rows[0][1])
+    for number, cells in rows:
+        if len(cells) != width:
+            raise UserError(
+                f"{path}, line {number}: {len(cells)} fields, but line {rows[0][0]} has {width}; "
+                f"expected {expected}."
+            )
+    if header is None:
+        header = width > 1 and not _is_number(rows[0][1][1])
+    names = [re.sub(r"[\[\]]", "", cell).strip().lower() for cell in rows[0][1]]
+    body = rows[1:] if header else rows
+    return pd.DataFrame(
+        [cells for _, cells in body],
+        columns=names if header else range(width),
+        index=[number for number, _ in body],
+        dtype=object,
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def column(frame: pd.DataFrame, path: Path, names: tuple[str, ...]) -> str:
+    """The first of `names` that is a column.
+
+    Raises:
+        UserError: none is.
+    """
+    found = next((name for name in names if name in frame.columns), None)
+    if found is None:
+        listed = ", ".join(map(str, frame.columns[:12]))
+        raise UserError(f"{path} has no column {' or '.join(names)}; its columns are {listed}.")
+    return found
+
+
+def numbers(cells: pd.Series, path: Path, low: float, high: float) -> np.ndarray:
+    """A column as float64 [n].
+
+    Raises:
+        UserError: a cell is empty, NaN, no number, or outside `low`..`high`; names its line.
+    """
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    bad = np.flatnonzero(~((values >= low) & (values <= high)))
+    if len(bad):
+        raise UserError(
+            f"{path}, line {cells.index[bad[0]]}: {cells.name} is {cells.iloc[bad[0]]!r}, expected "
+            f"a number from {low:g} to {high:g}."
+        )
+    return values
+
+
+def match_images(
+    names: pd.Series, images: Iterable[Path], path: Path, key: Callable[[str], object]
+) -> list[Path]:
+    """The image of every row.
+
+    Args:
+        names: image names as the table writes them, indexed by line.
+        images: files that are there.
+        path: the table, for messages.
+        key: what a name and a file must have in common.
+
+    Raises:
+        UserError: a row without image, an image without row, or two of one key.
+    """
+    files: dict[object, Path] = {}
+    for image in images:
+        other = files.setdefault(key(str(image)), image)
+        if other != image:
+            raise UserError(f"{other} and {image} both fit the same row of {path}; remove one.")
+    seen: dict[object, int] = {}
+    for line, name in names.items():
+        wanted = key(name)
+        if wanted not in files:
+            raise UserError(
+                f"{path}, line {line}: there is no image for {name!r}; add it or remove the line."
+            )
+        if wanted in seen:
+            raise UserError(
+                f"{path}, line {line}: {name!r} stands in line {seen[wanted]} already; keep one."
+            )
+        seen[wanted] = line
+    lonely = [image for wanted, image in files.items() if wanted not in seen]
+    if lonely:
+        raise UserError(
+            f"{lonely[0]} has no row in {path} ({len(lonely)} such images); add rows or remove "
+            "the images."
+        )
+    return [files[key(name)] for name in names]
+
+
+def stem_key(name: str) -> str:
+    """The file name without folders and extension, lower-cased."""
+    return re.split(r"[/\\]", name)[-1].rsplit(".", 1)[0].lower()
+
+
+def class_key(name: str) -> tuple[str, ...]:
+    """Class and number, written ``class/7.jpg``, ``class/class_7.jpg`` or ``class_7.jpg``."""
+    stem = re.sub(r"\.[A-Za-z]+$", "", name).lower()
+    return tuple(re.split(r"[/\\_]+", stem))[-2:]
