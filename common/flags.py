@@ -38,12 +38,18 @@ count = number(int, low=1)
 at_least_0 = number(int, low=0)
 
 
-def add_laboratory_flags(parser: argparse.ArgumentParser, backbones: tuple[str, ...], default: str):
+def add_laboratory_flags(
+    parser: argparse.ArgumentParser,
+    backbones: tuple[str, ...],
+    default: str,
+    helps: dict[str, str] | None = None,
+):
     """Add the group of flags that this project has beyond the authors'.
 
     Args:
         backbones: names ``--backbone`` takes.
         default: the authors' backbone.
+        helps: flag -> help text, where the paper gives the flag another meaning.
 
     Returns:
         The group, for flags of the paper's own.
@@ -51,7 +57,12 @@ def add_laboratory_flags(parser: argparse.ArgumentParser, backbones: tuple[str, 
     group = parser.add_argument_group(
         "laboratory flags", "not in the published code; the defaults leave its results as they are"
     )
-    add = group.add_argument
+    helps = helps or {}
+
+    def add(flag: str, **settings) -> None:
+        settings["help"] = helps.get(flag, settings["help"])
+        group.add_argument(flag, **settings)
+
     add(
         "--pretrained",
         type=Path,

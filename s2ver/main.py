@@ -20,6 +20,7 @@ from torch import nn
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import registry
+from common.data.manifest import Manifest
 from common.engine import launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
 from common.engine.ema import ParameterEMA
@@ -63,6 +64,7 @@ class Entry:
         build: (model, arguments, images) -> Method.
         add_flags: adds flags of the method's own to the parser.
         ignored: flags without effect for this method, with the reason; they are warned about.
+        read: (arguments, workers) -> train and test images, checked.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Entry:
     build: Callable[[nn.Module, argparse.Namespace, data.Data], Method]
     add_flags: Callable[[argparse.ArgumentParser], None] | None = None
     ignored: dict[str, str] = field(default_factory=dict)
+    read: Callable[[argparse.Namespace, int], Manifest] = data.read
 
     def parser(self) -> argparse.ArgumentParser:
         """The shared flags and the method's own."""
@@ -198,7 +201,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     run = RunFolder(Path(args.save_dir) / args.save_name)
     index_file = artefacts.index_file(run.path, args.dataset, args.num_labels)
     run.check(args.overwrite)
-    manifest = data.read(args, args.num_workers)
+    manifest = entry.read(args, args.num_workers)
 
     # All that can be refused is refused before the first file is written or replaced.
     launch.warn_ignored({**IGNORED, **entry.ignored}, explicit)

@@ -10,7 +10,15 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.baselines import comatch, fixmatch, flexmatch, mean_teacher, pseudo_label
+from benchmarks.baselines import (
+    comatch,
+    fixmatch,
+    flexmatch,
+    images,
+    mean_teacher,
+    pseudo_label,
+    supervised,
+)
 from benchmarks.baselines.supervised import Supervised
 from common.cli import entry_point
 from common.engine.method import Method
@@ -30,28 +38,42 @@ class Baseline:
     """A method to compare with.
 
     Attributes:
+        title: the method in a line.
         build: (model, arguments, images) -> Method.
         add_flags: adds the method's own flags to the parser.
     """
 
+    title: str
     build: Callable[..., Method]
     add_flags: Callable[[argparse.ArgumentParser], None] | None = None
 
 
+def _of_module(module) -> Baseline:
+    title = module.__doc__.partition("\n")[0]
+    return Baseline(title, module.build, module.add_flags)
+
+
 METHODS = {
-    "supervised": Baseline(lambda model, args, images: Supervised(model)),
-    **{
-        module.__name__.rpartition(".")[2]: Baseline(module.build, module.add_flags)
-        for module in (pseudo_label, mean_teacher, fixmatch, flexmatch, comatch)
-    },
+    "supervised": Baseline(supervised.__doc__, lambda model, args, images: Supervised(model)),
+    "pseudo_label": _of_module(pseudo_label),
+    "mean_teacher": _of_module(mean_teacher),
+    "fixmatch": _of_module(fixmatch),
+    "flexmatch": _of_module(flexmatch),
+    "comatch": _of_module(comatch),
 }
 
 
 def entry_of(name: str) -> Entry:
     """What the shared training command needs to know of the baseline `name`."""
     baseline = METHODS[name]
+
+    def add_flags(parser: argparse.ArgumentParser) -> None:
+        parser.description = baseline.title
+        if baseline.add_flags:
+            baseline.add_flags(parser)
+
     program = f"python -m benchmarks.baselines {name}"
-    return Entry(name, program, baseline.build, baseline.add_flags, IGNORED)
+    return Entry(name, program, baseline.build, add_flags, IGNORED, images.read)
 
 
 def _run(argv: list[str]) -> int:

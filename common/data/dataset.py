@@ -72,19 +72,24 @@ def _tensor(column: pd.Series) -> torch.Tensor:
     return values.float() if values.is_floating_point() else values
 
 
-def open_rgb(path: str, upright: bool = False) -> Image.Image:
+def open_rgb(path: str, like_opencv: bool = False) -> Image.Image:
     """Decode an image as RGB; alpha is dropped.
 
     Args:
         path: the file.
-        upright: turn the image as the camera's EXIF orientation says.
+        like_opencv: as OpenCV's colour read: turned as the camera's EXIF orientation says, and of
+            16-bit grey the high byte, which Pillow would clip.
 
     Raises:
         UserError: the file is gone or cannot be decoded.
     """
     try:
         with Image.open(path) as image:
-            return (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
+            if not like_opencv:
+                return image.convert("RGB")
+            if image.mode.startswith("I;16"):
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
             f"the image {path} cannot be read any more ({error}); put it back and resume the run."

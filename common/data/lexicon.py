@@ -92,7 +92,8 @@ def read_lexicon(path: Path) -> Lexicon:
     if not Path(path).is_file():
         raise UserError(
             f"there is no lexicon at {path}; get NRC-VAD (free for research, "
-            "https://saifmohammad.com/WebPages/nrc-vad.html) and put it there."
+            "https://saifmohammad.com/WebPages/nrc-vad.html) and put it there, or draw stand-in "
+            "data with a made-up one: `python -m common.data twin va --out data/va`."
         )
     frame = read_delimited(path, EXPECTED, header=None)
     if 0 in frame.columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import shutil
@@ -54,6 +55,7 @@ def make_twin(
         UserError: unknown name, no number as `scale`, or `out` cannot be made or
             holds something that must not be replaced.
     """
+    name = _twin_of_package(name)
     if name.lower() not in TWINS:
         raise UserError(f"no twin is known for '{name}'; known are {', '.join(sorted(TWINS))}.")
     if not (math.isfinite(scale) and scale > 0):
@@ -77,6 +79,14 @@ def make_twin(
         shutil.rmtree(work, ignore_errors=True)
         raise
     return counts
+
+
+def _twin_of_package(name: str) -> str:
+    """For a package of this repository, the twin that its ``TWIN`` names; else `name`."""
+    here = Path(__file__).resolve().parents[2] / name / "__init__.py"
+    if name.lower() in TWINS or not name.isidentifier() or not here.is_file():
+        return name
+    return getattr(importlib.import_module(name), "TWIN", name)
 
 
 def make_beside(out: Path) -> Path:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 
 from common.engine.callback import Callback
 from common.engine.method import StepOutput
@@ -131,6 +129,9 @@ def rows_of(sums: torch.Tensor, classes: tuple[str, ...], epoch: int) -> list[di
 
 def draw(table: pd.DataFrame, path: Path) -> None:
     """Draw the table's four rates over the epochs, a line per class."""
+    import matplotlib  # slow to import, needless for training
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 6.5), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True).flat
     colours = matplotlib.colormaps["tab10" if table["class"].nunique() <= 10 else "tab20"]

@@ -1,9 +1,14 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from adacm import data
 from common.cli import UserError
+from common.data.manifest import Manifest
 from common.data.readers.rafdb import CLASSES, COUNTS
 
 FULL = np.repeat(np.arange(7), COUNTS["train"])
@@ -51,6 +56,15 @@ def test_table_is_refused_by_the_class_that_cannot_fill_it():
         data.check_quotas(data.quotas(4000, CLASSES), labels, CLASSES)
     with pytest.raises(UserError, match="-1 labelled images of surprise"):
         data.check_quotas(data.quotas(240, CLASSES), labels, CLASSES)
+
+
+@pytest.mark.parametrize(("drawn", "number"), [(True, 1000), (False, 4000)])
+def test_default_budget_shrinks_for_small_stand_ins_only(drawn, number):
+    table = pd.DataFrame({"label": np.repeat(np.arange(7), 199), "split": "train"})
+    table["path"] = table.index.astype(str)
+    args = SimpleNamespace(n_labeled=4000)
+    data.shrink_budget(Manifest("rafdb", Path("/"), CLASSES, table, drawn), args)
+    assert args.n_labeled == number
 
 
 def test_other_class_counts_share_equally():

@@ -23,6 +23,8 @@ from benchmarks.baselines.fixmatch import FixMatch
 from benchmarks.baselines.flexmatch import FlexMatch
 from benchmarks.baselines.mean_teacher import MeanTeacher, sigmoid_rampup
 from benchmarks.baselines.pseudo_label import PseudoLabel, ramp
+from common.data.__main__ import main as data_command
+from common.data.readers import rafdb
 from common.engine.method import Progress
 
 C = 3
@@ -343,3 +345,17 @@ def test_flags_of_other_methods_are_refused_or_told_to_have_no_effect(place, cap
     code, said = command(place, "fixmatch", "-sn", "warned", "--lam_c", "2", "--epoch", "1")
     assert code == 0
     assert "--lam_c is accepted and has no effect" in said
+
+
+def test_official_trees_are_read_too(place):
+    assert (
+        data_command(["twin", "rafdb", "--out", str(place / "data/rafdb"), "--scale", "0.001"]) == 0
+    )
+    flags = ("-ds", "rafdb", "-nc", "7", "--num_labels", "7", "--epoch", "1", "-sn", "rafdb")
+    code, said = command(place, "fixmatch", *flags)
+    assert code == 0, said
+    config = json.loads((place / "saved_models/rafdb/config.json").read_text())
+    assert config["data"]["drawn"] is True
+    assert config["data"]["train"] == dict.fromkeys(rafdb.CLASSES, 16)
+    code, said = command(place, "fixmatch", *flags[:2], "-sn", "wrong")
+    assert code == 2 and "give -nc 7" in said

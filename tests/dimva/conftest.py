@@ -67,7 +67,7 @@ def images(tmp_path_factory) -> Path:
     (root / "FlickrLDL" / "config.csv").write_text("\n".join(lines))
 
     rows = ["[image_filename]\t[V]\t[A]"]
-    for split, start, stop in (("train", 0, 5), ("test", 5, 8)):
+    for split, start, stop in (("train", 0, 7), ("test", 7, 10)):
         for name in RATED:
             for k in range(start, stop):
                 _save(root / "Emotion6" / split / name / f"{k}.png", generator)

@@ -34,7 +34,7 @@ def test_torchvision_weights_are_taken_by_their_names(tmp_path):
     trunk = torchvision.models.resnet18(weights=None)
     torch.save(trunk.state_dict(), tmp_path / "resnet18.pth")
     model = DimensionalResNet("resnet18", 8)
-    start_from_imagenet(model, "resnet18", tmp_path / "resnet18.pth")
+    start_from_imagenet(model, "resnet18", str(tmp_path / "resnet18.pth"))
     own, theirs = model.state_dict(), trunk.state_dict()
     assert torch.equal(own["resnet.7.0.conv1.weight"], theirs["layer4.0.conv1.weight"])
     assert torch.equal(own["resnet.0.weight"], theirs["conv1.weight"])
@@ -53,3 +53,10 @@ def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "a.pt")
     with pytest.raises(UserError, match=r"FC_va\.weight"):
         load_checkpoint(tmp_path / "a.pt")
+
+
+def test_missing_imagenet_weights_are_told_and_nothing_is_downloaded(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    told = start_from_imagenet(DimensionalResNet("resnet18"), "resnet18", "imagenet")
+    assert told.startswith("random weights") and "RANDOM" in caplog.text
+    assert not list(tmp_path.iterdir())

@@ -6,7 +6,7 @@ from common import quirks
 from dimva.options import build_parser
 from dimva.train import QUIRKS
 
-REQUIRED = "--gpu_num 0 --dataname FI --mode one_stage --task single".split()
+REQUIRED = ["--gpu_num", "0", "--dataname", "FI", "--mode", "one_stage", "--task", "single"]
 PUBLISHED = {
     "lr": 1e-4,
     "decay": 1e-5,

@@ -266,7 +266,7 @@ def test_checkpoint_of_another_backbone(refused, tiny, plain):
 
 def test_checkpoint_of_another_split(refused, tiny, plain):
     words = ["--data_seed", "9", "--resume", "--load_path", plain.folder / "last.ckpt"]
-    refused([*tiny, *words], "another training", "labelled_images")
+    refused([*tiny, *words], "another training", "data_seed was None and is now 9")
 
 
 def test_pretrained_weights_of_another_backbone(refused, tiny, plain):

@@ -48,6 +48,7 @@ def test_shortest_published_command(command, twin, tiny):
     assert written - events == {
         *("model_best.pth", "last.ckpt", "sampled_label_idx_fi_16.npy"),
         *("config.json", "environment.json", "metrics.jsonl", "summary.json", "log.txt"),
+        *("pseudo_labels.csv", "pseudo_labels.png"),
     }
     assert (twin / "data_statistics/fi_16.json").is_file()
     assert "2/2 steps" in seen.err and "left" in seen.err and "images/s" in seen.err

@@ -74,7 +74,7 @@ def _labels_of_folders(
         raise UserError(f"no {split} images of {name}: there is no folder {folder}.")
     found = _folders(folder)
     if len(found) == 1 and _label(found[0].name, classes, 0) is None:
-        found = _folders(found[0])  # e.g. Train/Train_Aligned_Faces/<class>
+        found = _folders(found[0]) or found  # e.g. Train/Train_Aligned_Faces/<class>
     numbers = [int(f.name) for f in found if f.name.isdigit()]
     first = 0 if 0 in numbers else 1
     labels = {f: _label(f.name, classes, first) for f in found}

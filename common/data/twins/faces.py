@@ -35,6 +35,10 @@ ACTIONS = {
 }
 
 
+ACCIDENTS = 0.45
+"""Share of a photograph's accidents (light, cast, contrast, blur, noise) that a face is given."""
+
+
 def draw_face(actions: Mapping[str, float], rng: Generator, size: int) -> Image.Image:
     """Draw a person who does `actions`.
 
@@ -49,12 +53,15 @@ def draw_face(actions: Mapping[str, float], rng: Generator, size: int) -> Image.
     full = {name: float(actions.get(name, 0.0)) for name in ACTIONS}
     draw_head(canvas, who, pose, full, rng)
     draw_features(canvas, who, pose, full, rng)
-    return drawing.photographed(canvas.pixels(), rng)
+    drawn = canvas.pixels()
+    lit = np.asarray(drawing.photographed(drawn, rng), dtype=np.float64) / 255.0
+    mixed = ACCIDENTS * lit + (1 - ACCIDENTS) * drawn
+    return Image.fromarray(np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8))
 
 
 def _background(rng: Generator, size: int) -> np.ndarray:
     first, second = (
-        255 * drawing.colour(rng.random(), rng.uniform(0, 0.7), rng.uniform(0.1, 0.95))
+        255 * drawing.colour(rng.random(), rng.uniform(0, 0.4), rng.uniform(0.15, 0.9))
         for _ in range(2)
     )
     blend = drawing.scene(str(rng.choice(drawing.SCENES)), rng, size, size)[..., None]

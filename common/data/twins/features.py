@@ -97,9 +97,9 @@ def draw_features(canvas: Canvas, who: Identity, pose: Pose, a: Actions, rng: Ge
 
 
 def _eye(canvas, who, pose, a, side, gaze) -> None:
-    centre, half = side * 0.15 * who.eye_distance, 0.074 * who.eye_size
-    upper = 0.034 * (1 + 0.9 * a["lid_raise"] - 0.5 * a["lid_tighten"] - 0.8 * a["lid_droop"])
-    lower = 0.021 * (1 + 0.25 * a["lid_raise"] - 0.65 * a["cheek_raise"] - 0.5 * a["lid_tighten"])
+    centre, half = side * 0.15 * who.eye_distance, 0.08 * who.eye_size
+    upper = 0.04 * (1 + 0.9 * a["lid_raise"] - 0.5 * a["lid_tighten"] - 0.8 * a["lid_droop"])
+    lower = 0.025 * (1 + 0.25 * a["lid_raise"] - 0.65 * a["cheek_raise"] - 0.5 * a["lid_tighten"])
     upper, lower = (max(0.0, v) * who.eye_opening * who.eye_size for v in (upper, lower))
     x = centre + half * U
     above, below = EYE_Y - upper * ARCH**0.8, EYE_Y + lower * ARCH
@@ -130,13 +130,13 @@ def _brow(canvas, who, pose, a, side) -> None:
     up, out, down = a["inner_brow_raise"], a["outer_brow_raise"], a["brow_lower"]
     base = EYE_Y - 0.078 * who.brow_height
     slant = who.brow_slant
-    inner = base - 0.058 * up + 0.05 * down + 0.014 * a["nose_wrinkle"] + slant
+    inner = base - 0.064 * up + 0.056 * down + 0.014 * a["nose_wrinkle"] + slant
     middle = base - 0.022 - 0.034 * up - 0.044 * out + 0.04 * down + 0.006 * a["nose_wrinkle"]
     outer = base - 0.002 - 0.052 * out + 0.016 * down - slant
     near = 0.06 - 0.016 * down
     x = np.array([near, 0.5 * (near + 0.155), 0.155, 0.205, 0.245]) * who.eye_distance
     y = np.array([inner, 0.55 * middle + 0.45 * inner, middle, 0.5 * (middle + outer), outer])
-    thick = 0.015 * who.brow_thickness * np.array([1.0, 1.15, 1.0, 0.7, 0.25])
+    thick = 0.018 * who.brow_thickness * np.array([1.0, 1.15, 1.0, 0.7, 0.25])
     upper, lower = np.stack([side * x, y - thick], axis=1), np.stack([side * x, y + thick], axis=1)
     colour = 0.75 * who.hair if who.hair.mean() > 90 else who.hair
     canvas.fill(pose.feature(np.concatenate([upper, lower[::-1]])), colour, 0.92)
@@ -162,9 +162,9 @@ def _nose(canvas, who, pose, a) -> None:
 def _mouth(canvas, who, pose, a, rng) -> None:
     middle = MOUTH_Y * who.mouth_height
     narrow = 0.14 * a["jaw_drop"] + 0.16 * a["lip_tighten"] + 0.08 * a["chin_raise"]
-    half = 0.112 * who.mouth_width * (1 + 0.3 * a["corner_pull"] + 0.32 * a["lip_stretch"] - narrow)
+    half = 0.118 * who.mouth_width * (1 + 0.3 * a["corner_pull"] + 0.32 * a["lip_stretch"] - narrow)
     skew, tooth, tint = rng.normal(0, 0.004), rng.uniform(0.008, 0.018), rng.uniform(0.82, 1.0)
-    corner = who.corner_rest - 0.07 * a["corner_pull"] + 0.056 * a["corner_depress"]
+    corner = who.corner_rest - 0.08 * a["corner_pull"] + 0.065 * a["corner_depress"]
     corner = corner + 0.012 * a["lip_stretch"]
     base = middle - 0.012 * a["chin_raise"] + corner * U**2 + skew * U
     raised = 0.034 * a["lip_raise"] + 0.008 * a["nose_wrinkle"]
@@ -172,8 +172,8 @@ def _mouth(canvas, who, pose, a, rng) -> None:
     gap_low = 0.016 * a["lips_part"] + 0.095 * a["jaw_drop"]
     fullness = who.lip_fullness * (1 - 0.65 * min(1.0, a["lip_tighten"]))
     bow = 1 - 0.16 * np.exp(-((U / 0.16) ** 2))
-    upper_lip = (0.021 * fullness + raised * (1 - min(1.0, a["lips_part"]))) * bow
-    lower_lip = 0.028 * fullness * (1 + 0.25 * a["chin_raise"])
+    upper_lip = (0.025 * fullness + raised * (1 - min(1.0, a["lips_part"]))) * bow
+    lower_lip = 0.033 * fullness * (1 + 0.25 * a["chin_raise"])
     x = half * U
     rise = ARCH**0.7
     top, bottom = base - (gap_up + upper_lip) * rise, base + (gap_low + lower_lip) * rise

@@ -102,7 +102,7 @@ class Pose:
         self.yaw = float(np.clip(rng.normal(0, 0.35), -1, 1))
         self.nod = float(np.clip(rng.normal(0, 0.3), -1, 1))
         self.roll = rng.normal(0, 0.06)
-        self.scale = rng.uniform(0.94, 1.08)
+        self.scale = rng.uniform(1.06, 1.2)
         self.shift = rng.normal(0, 0.015, 2)
 
     def feature(self, points: np.ndarray) -> np.ndarray:

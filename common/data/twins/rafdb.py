@@ -82,13 +82,13 @@ EXPRESSIONS: dict[str, dict[str, float]] = {
     },
     "neutral": {},
 }
-INTENSITY = (0.5, 1.25)
+INTENSITY = (0.55, 1.3)
 """Range of an expression's strength, drawn evenly."""
 SPREAD = 0.2
 """Standard deviation of an action, times its mean."""
-MISSING = 0.08
+MISSING = 0.06
 """Probability that an action of the expression stays at rest."""
-STRAY = 0.04
+STRAY = 0.03
 """Probability that an action outside the expression is seen, at up to half its strength."""
 
 

@@ -1,8 +1,9 @@
 """Drawn stand-in for FI and Emotion6 with a made-up lexicon: valence and arousal that can be seen.
 
-Valence shows in hue (cold to warm), brightness and the roundness of shapes; arousal in saturation,
-contrast and number of shapes. A class is a cloud around a point of the plane, so the categories say
-roughly where an image is, and the ratings exactly.
+Valence shows in brightness and the roundness of shapes, arousal in saturation, contrast and number
+of shapes. A class is a wide cloud around a point of the plane; the hue (cold to warm) shows the
+valence of that point. So the hue tells all that categories can teach, and what lies within a class
+is for those to learn who have ratings.
 
 Every value of the lexicon is made up. It holds the word ``made_up_stand_in_lexicon`` to say so.
 """
@@ -46,13 +47,16 @@ FI_SHARES = {"train": 0.8, "val": 0.05, "test": 0.15}
 RATED = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 RATED_COUNTS = {"train": 231, "test": 99}  # 1,980 images, 330 a class
 LEAST = {"train": 16, "val": 4, "test": 8}
-SPREAD = 1.1
+LEAST_RATED = {"train": 32, "test": 16}
+MILDNESS = 0.5
+"""How far from the middle of the scale the images of a class are, relative to its word."""
+SPREAD = 1.6
 """Standard deviation of an image's valence and arousal around its class's, on the scale 1..9."""
 RATER_NOISE = 0.25
 
 
 def split_counts(scale: float) -> dict[str, dict[str, int]]:
-    """Images per set/split and class: the official numbers times `scale`, never below `LEAST`."""
+    """Images per set/split and class: the official numbers times `scale`, and never too few."""
     counts = {
         f"FI/{split}": {
             name: max(LEAST[split], round(share * FULL_COUNTS[name] * scale))
@@ -61,25 +65,33 @@ def split_counts(scale: float) -> dict[str, dict[str, int]]:
         for split, share in FI_SHARES.items()
     }
     for split, number in RATED_COUNTS.items():
-        counts[f"Emotion6/{split}"] = {n: max(LEAST[split], round(number * scale)) for n in RATED}
+        least = LEAST_RATED[split]
+        counts[f"Emotion6/{split}"] = {n: max(least, round(number * scale)) for n in RATED}
     return counts
 
 
 def place(word: str, rng: Generator) -> tuple[float, float]:
     """Valence and arousal (1..9) of an image of a class."""
-    centre = 5 + 0.75 * (np.array(WORDS[word][:2]) * 8 - 4)  # raters are milder than words
+    centre = 5 + MILDNESS * (np.array(WORDS[word][:2]) * 8 - 4)
     valence, arousal = np.clip(centre + rng.normal(0, SPREAD, 2), 1.2, 8.8)
     return float(valence), float(arousal)
 
 
-def draw(valence: float, arousal: float, rng: Generator, size: int) -> Image.Image:
-    """Draw an image of this valence and arousal (1..9); `size` is the long side in pixels."""
+def draw(valence: float, arousal: float, warmth: float, rng: Generator, size: int) -> Image.Image:
+    """Draw an image.
+
+    Args:
+        valence, arousal: of the image, 1..9.
+        warmth: of its hue, 0..1: the valence of its class's word.
+        rng: source of everything else.
+        size: pixels of the long side.
+    """
     v, a = (valence - 1) / 8, (arousal - 1) / 8
     short = round(size * rng.choice((0.67, 0.75, 1.0)))
     width, height = (size, short) if rng.random() < 0.6 else (short, size)
-    hue = 0.62 - 0.5 * v + rng.normal(0, 0.03)
-    saturation = np.clip(0.12 + 0.7 * a + rng.normal(0, 0.05), 0.05, 1)
-    value = np.clip(0.25 + 0.5 * v + rng.normal(0, 0.05), 0.1, 1)
+    hue = 0.62 - 0.5 * warmth + rng.normal(0, 0.03)
+    saturation = np.clip(0.15 + 0.75 * a + rng.normal(0, 0.05), 0.05, 1)
+    value = np.clip(0.15 + 0.75 * v + rng.normal(0, 0.05), 0.1, 1)
     first = drawing.colour(hue, saturation, value)
     second = drawing.colour(hue + rng.normal(0, 0.04), saturation * 0.8, value + rng.normal(0, 0.1))
     blend = drawing.scene(str(rng.choice(drawing.SCENES)), rng, width, height)[..., None]
@@ -138,7 +150,8 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
         # Names go on through the splits, as the table of ratings does not tell splits apart.
         first = counts["Emotion6/train"].get(name, 0) if part == "Emotion6/test" else 0
         file = f"drawn_{name}_{first + number:05d}.png"
-        draw(valence, arousal, rng, size).save(folder / part / name / file, compress_level=1)
+        image = draw(valence, arousal, WORDS[name][0], rng, size)
+        image.save(folder / part / name / file, compress_level=1)
         if part.startswith("Emotion6"):
             v, a = np.clip(np.array([valence, arousal]) + rng.normal(0, RATER_NOISE, 2), 1, 9)
             rated.append(f"{name}/{file}\t{v:.3f}\t{a:.3f}")

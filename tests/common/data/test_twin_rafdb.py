@@ -121,7 +121,7 @@ def test_an_action_changes_the_face_and_nothing_around_it():
     )
     changed = np.abs(rest - smile).max(axis=2) > 12
     assert changed[60:85, 25:75].any()
-    assert not changed[:20].any()
+    assert not changed[:20].any() and not changed[:, :8].any()
 
 
 def test_identity_does_not_depend_on_the_expression():
@@ -130,4 +130,5 @@ def test_identity_does_not_depend_on_the_expression():
             np.asarray(draw_face(actions, np.random.default_rng(seed), 100), dtype=int)
             for actions in ({}, rafdb.EXPRESSIONS["surprise"])
         ]
-        assert np.abs(faces[0][:12] - faces[1][:12]).max() <= 12  # hair and background
+        difference = np.abs(faces[0] - faces[1])  # beside the head: hair and background
+        assert difference[:40, :8].max() <= 2 and difference[:40, -8:].max() <= 2

@@ -1,0 +1,345 @@
+"""Ada-CM's images: which are labelled, under which views and channel order, in which streams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torchvision.transforms import v2
+
+from common.cli import UserError
+from common.data import splits
+from common.data.augment import RandAugment
+from common.data.check import drop_unreadable
+from common.data.dataset import ViewDataset, open_rgb
+from common.data.loaders import ShuffledStream, eval_loader
+from common.data.manifest import Manifest
+from common.data.readers import affectnet, ferplus, rafdb, sfew
+from common.data.readers.expressions import read_class_folders
+from common.data.views import to_normalised_tensor
+
+log = logging.getLogger(__name__)
+
+Views = dict[str, Callable]
+
+DATASETS: dict[str, tuple[Callable[[Path], Manifest], tuple[str, ...]]] = {
+    "rafdb": (rafdb.read, rafdb.CLASSES),
+    "ferplus": (ferplus.read, ferplus.CLASSES),
+    "sfew": (sfew.read, sfew.CLASSES),
+    "affectnet7": (partial(affectnet.read, classes=7), affectnet.EXPRESSIONS[:7]),
+    "affectnet8": (partial(affectnet.read, classes=8), affectnet.EXPRESSIONS),
+}
+"""``--dataset`` -> (reader of <data_dir>/<dataset>, class names)."""
+RARE = "fear"
+BUDGETS = {100: (10, 15), 400: (40, 60), 1000: (100, 150), 2000: (200, 300), 4000: (250, 625)}
+"""Labelled images in all -> (of fear, of every other of seven classes)."""
+PADDING = 8
+TEST_BATCH = 64
+
+
+# --- images and views -----------------------------------------------------------------------------
+
+
+def load_image(path: str, channel_order: str = "bgr") -> Image.Image:
+    """An upright image of three channels, alpha dropped.
+
+    Args:
+        path: the file.
+        channel_order: ``bgr`` as the authors' OpenCV call leaves it, though all that follows takes
+            the first channel for red; or ``rgb``.
+    """
+    image = open_rgb(path, like_opencv=True)
+    if channel_order == "rgb":
+        return image
+    return Image.fromarray(np.ascontiguousarray(np.asarray(image)[..., ::-1]))
+
+
+def weak_view(size: int = 224, square: bool = False) -> v2.Compose:
+    """Short side to `size`; with p = 0.5 a random crop after zero-padding by 8; random flip.
+
+    Draws from torch's global generator: whether to crop, top, left, flip.
+
+    Args:
+        size: side in pixels.
+        square: crop the middle first, for images that are not square.
+
+    Returns:
+        Transform to float32 [3, size, size], ImageNet-normalised.
+    """
+    crop = v2.RandomApply([v2.RandomCrop(size, padding=PADDING)], p=0.5)
+    return v2.Compose(
+        [*_resize(size, square), crop, v2.RandomHorizontalFlip(), *to_normalised_tensor()]
+    )
+
+
+def _resize(size: int, square: bool) -> list[Callable]:
+    return [v2.Resize(size), *([v2.CenterCrop(size)] if square else [])]
+
+
+def labelled_views(size: int = 224, square: bool = False) -> Views:
+    """What a labelled image is seen as."""
+    return {"weak": weak_view(size, square)}
+
+
+def unlabelled_views(size: int = 224, square: bool = False) -> Views:
+    """What an unlabelled image is seen as, in the order of the random draws."""
+    return {
+        "weak0": weak_view(size, square),
+        "weak1": weak_view(size, square),
+        "strong": v2.Compose([RandAugment(3), weak_view(size, square)]),
+    }
+
+
+def test_views(size: int = 224, square: bool = False) -> Views:
+    """What a test image is seen as: resized and, without `square`, not cropped."""
+    return {"image": v2.Compose([*_resize(size, square), *to_normalised_tensor()])}
+
+
+test_views.__test__ = False  # its name makes pytest take it for a test
+
+
+# --- labelled images ------------------------------------------------------------------------------
+
+
+def quotas(n_labeled: int, classes: tuple[str, ...], budget: str = "table") -> list[int]:
+    """Labelled images of every class.
+
+    Args:
+        n_labeled: labelled images in all.
+        classes: class names.
+        budget: ``table``: :data:`BUDGETS` where it has the number and the code's rule otherwise;
+            ``code``: 250 of fear and int((n - 250) / 6) of the others, negative numbers included.
+            Datasets that do not have seven classes with fear among them share equally instead.
+
+    Raises:
+        UserError: the number cannot be shared equally where it must be.
+    """
+    if len(classes) != 7 or RARE not in classes:
+        if n_labeled % len(classes):
+            raise UserError(
+                f"--n-labeled {n_labeled} cannot be shared equally by {len(classes)} classes; use "
+                f"a multiple of {len(classes)}."
+            )
+        return [n_labeled // len(classes)] * len(classes)
+    rare, other = 250, int((n_labeled - 250) / 6)  # truncated toward zero
+    if budget == "table":
+        rare, other = BUDGETS.get(n_labeled, (rare, other))
+    return [rare if name == RARE else other for name in classes]
+
+
+def check_quotas(wanted: list[int], labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    """Refuse a budget that a class cannot fill.
+
+    Raises:
+        UserError: names the class, what it should give and what it has.
+    """
+    number = np.bincount(labels, minlength=len(classes))
+    for name, asked, there in zip(classes, wanted, number, strict=True):
+        if not 0 < asked <= there:
+            raise UserError(
+                f"--n-labeled asks for {asked} labelled images of {name}, which has {there} "
+                "training images; use 100, 400, 1000, 2000 or 4000, fewer labels, or "
+                "--label_budget code for the published rule."
+            )
+
+
+def largest_budget(labels: np.ndarray, classes: tuple[str, ...]) -> int | None:
+    """The largest number of the table that these images can fill, if any."""
+    for number in sorted(BUDGETS, reverse=True):
+        try:
+            check_quotas(quotas(number, classes), labels, classes)
+        except UserError:
+            continue
+        return number
+    return None
+
+
+def draw_labelled(labels: np.ndarray, wanted: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of every class after a shuffle are labelled, the others are not.
+
+    Draws from NumPy's global generator: a shuffle a class in class order, one of the labelled and
+    one of the unlabelled positions. A number is used as the end of a slice, as in the authors'
+    code: -25 labels all but the last 25.
+
+    Args:
+        labels: int64 [n].
+        wanted: per class.
+
+    Returns:
+        (labelled, unlabelled) int64 positions, disjoint, together all.
+    """
+    labelled, unlabelled = [], []
+    for c, end in enumerate(wanted):
+        members = np.flatnonzero(labels == c)
+        np.random.shuffle(members)
+        labelled.append(members[:end])
+        unlabelled.append(members[end:])
+    both = np.concatenate(labelled), np.concatenate(unlabelled)
+    for positions in both:
+        np.random.shuffle(positions)
+    return both
+
+
+@dataclass(frozen=True)
+class Data:
+    """A run's images.
+
+    Attributes:
+        train, test: the whole sets.
+        split: positions in `train`.
+    """
+
+    train: Manifest
+    test: Manifest
+    split: splits.Split
+
+    @property
+    def labelled(self) -> Manifest:
+        """Rows whose label is used."""
+        return self.train.take(self.split.labelled)
+
+    @property
+    def unlabelled(self) -> Manifest:
+        """Rows of the unlabelled pool; no labelled image is among them."""
+        return self.train.take(self.split.unlabelled)
+
+    @property
+    def validation(self) -> Manifest | None:
+        """Rows held out to choose the epoch, if any."""
+        return self.train.take(self.split.validation) if len(self.split.validation) else None
+
+
+def read(args, workers: int) -> Manifest:
+    """Read and check the images that the flags name.
+
+    Raises:
+        UserError: missing folders or lists, too many bad images, or sides that differ.
+    """
+    reader, classes = DATASETS[args.dataset]
+    roots, lists = (args.train_root, args.test_root), (args.label_train, args.label_test)
+    if not any((*roots, *lists)):
+        manifest = reader(args.data_dir / args.dataset)
+    elif not all(roots) or (any(lists) and not all(lists)):
+        raise UserError(
+            "--train-root and --test-root belong together, and so do --label-train and "
+            "--label-test; give both of a pair."
+        )
+    elif all(lists):
+        manifest = rafdb.read_lists(*map(Path, (*roots, *lists)), args.dataset, classes)
+    else:
+        folders = dict(zip(("train", "test"), map(Path, roots), strict=True))
+        manifest = read_class_folders(args.dataset, folders, classes)
+    manifest = drop_unreadable(manifest, workers)
+    if args.dataset == "rafdb" and not args.square_crop:
+        _refuse_oblong(manifest)
+    return manifest
+
+
+def _refuse_oblong(manifest: Manifest) -> None:
+    """The published views leave oblong images oblong, which no batch can hold."""
+    for path in manifest.table["path"].iloc[:: max(1, len(manifest) // 200)]:
+        with Image.open(manifest.root / path) as image:
+            width, height = image.size
+        if width != height:
+            raise UserError(
+                f"{manifest.root / path} is {width} x {height}, but the published views need square"
+                " images (RAF-DB's aligned ones); give --square_crop to crop the middle."
+            )
+
+
+def shrink_budget(manifest: Manifest, args) -> None:
+    """Where drawn stand-ins are too few for the default ``--n-labeled``, lower it, in place."""
+    train = manifest.split("train")
+    fits = largest_budget(train.labels, train.classes)
+    if manifest.drawn and fits is not None and fits < args.n_labeled:
+        log.warning(
+            "the drawn stand-in has too few images for the default --n-labeled %d: it is %d here.",
+            args.n_labeled,
+            fits,
+        )
+        args.n_labeled = fits
+
+
+def split(manifest: Manifest, args) -> Data:
+    """Draw the labelled images and, with ``--val_fraction``, the validation images."""
+    train, test = manifest.split("train"), manifest.split("test")
+    seed = args.manualSeed if args.data_seed is None else args.data_seed
+    wanted = quotas(args.n_labeled, train.classes, args.label_budget)
+    if args.label_budget == "table":
+        check_quotas(wanted, train.labels, train.classes)
+    np.random.seed(seed)
+    labelled, unlabelled = draw_labelled(train.labels, wanted)
+    for kind, images in (("labelled", labelled), ("unlabelled", unlabelled)):
+        if len(images) < args.batch_size:
+            raise UserError(
+                f"there are {len(images)} {kind} images, too few for one batch of "
+                f"{args.batch_size}; change --n-labeled or give a smaller --batch-size."
+            )
+    chosen = splits.Split(labelled, unlabelled, np.empty(0, np.int64))
+    chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
+    return Data(train, test, chosen)
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def dataset(manifest: Manifest, views: Views, channel_order: str, hide: bool = False):
+    """Images of `manifest` under `views`; with `hide` their labels read -1."""
+    opener = partial(load_image, channel_order=channel_order)
+    return ViewDataset(manifest, views, open_image=opener, hide_labels=hide)
+
+
+def _square(args) -> bool:
+    return args.square_crop or args.dataset != "rafdb"
+
+
+def streams(data: Data, args, pin_memory: bool) -> dict[str, ShuffledStream]:
+    """The labelled and the unlabelled stream, in shuffled passes, of equal batch size."""
+    size, square = args.image_size, _square(args)
+    kinds = {
+        "labelled": (data.labelled, labelled_views(size, square), False),
+        "unlabelled": (data.unlabelled, unlabelled_views(size, square), True),
+    }
+    return {
+        name: ShuffledStream(
+            dataset(manifest, views, args.channel_order, hide),
+            args.batch_size,
+            args.train_iteration,
+            seed=3 * args.manualSeed + number,
+            workers=args.num_workers,
+            pin_memory=pin_memory,
+        )
+        for number, (name, (manifest, views, hide)) in enumerate(kinds.items())
+    }
+
+
+def margin_batches(data: Data, args, pin_memory: bool) -> Callable[[int], object]:
+    """Epoch (from 0) -> the batches of labelled images that the margins come from.
+
+    ``--margin_view train``: one shuffled pass under the training view, its incomplete last batch
+    dropped. ``eval``: every image once under the test view.
+    """
+    if args.margin_view == "eval":
+        batches = loader(data.labelled, args, pin_memory, "weak")
+        return lambda epoch: batches
+    stream = ShuffledStream(
+        dataset(data.labelled, labelled_views(args.image_size, _square(args)), args.channel_order),
+        args.batch_size,
+        len(data.split.labelled) // args.batch_size,
+        seed=3 * args.manualSeed + 2,
+        workers=args.num_workers,
+        pin_memory=pin_memory,
+    )
+    return stream.batches
+
+
+def loader(manifest: Manifest, args, pin_memory: bool, view: str = "image"):
+    """Every image once under the test view, which is called `view` in the batches."""
+    views = {view: test_views(args.image_size, _square(args))["image"]}
+    images = dataset(manifest, views, args.channel_order)
+    return eval_loader(images, TEST_BATCH, args.num_workers, pin_memory)

@@ -1,0 +1,85 @@
+"""Ada-CM's command line: the published flags with their defaults, then our own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from adacm.data import DATASETS
+from adacm.model import BACKBONES
+from common.flags import add_laboratory_flags, at_least_0, count, number
+
+
+def gpu_list(text: str) -> str:
+    """An argparse type: CUDA indices separated by commas, as CUDA_VISIBLE_DEVICES takes them."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of GPU numbers such as 0 or 0,1")
+    return ",".join(words)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every published flag with its published default, and the laboratory flags."""
+    parser = argparse.ArgumentParser(
+        prog="python adacm/main.py",
+        description="Ada-CM: semi-supervised facial expression recognition (CVPR 2022).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _training_flags(parser.add_argument_group("training"))
+    _data_flags(parser.add_argument_group("data and machine"))
+    ours = add_laboratory_flags(parser, BACKBONES, BACKBONES[0])
+    ours.add_argument("--dataset", choices=tuple(DATASETS), default="rafdb", help="what to read")
+    ours.add_argument("--data_dir", type=Path, default=Path("data"), help="holds <dataset>/")
+    ours.add_argument(
+        "--channel_order",
+        choices=("bgr", "rgb"),
+        default="bgr",
+        help="order in which the network sees the colours; the published weights need bgr",
+    )
+    ours.add_argument(
+        "--label_budget",
+        choices=("table", "code"),
+        default="table",
+        help="labelled images a class: the README's table, or 250 of fear whatever --n-labeled is",
+    )
+    ours.add_argument(
+        "--margin_view",
+        choices=("train", "eval"),
+        default="train",
+        help="how labelled images are seen when the margins are set",
+    )
+    for flag, text in (
+        ("--spare_statistics", "leave batch-norm statistics out of the weight decay"),
+        ("--square_crop", "crop the middle square; always on for datasets other than rafdb"),
+    ):
+        ours.add_argument(flag, action="store_true", help=text)
+    return parser
+
+
+def _training_flags(group) -> None:
+    add = group.add_argument
+    add("--epochs", type=count, default=20, help="number of the last epoch")
+    add("--start-epoch", type=count, default=1, help="number of the first epoch")
+    add("--batch-size", type=count, default=16, help="labelled, and unlabelled, images a step")
+    add("--lr", "--learning-rate", type=number(float, low=0), default=5e-4, help="of Adam")
+    add("--train-iteration", type=count, default=800, help="optimiser steps an epoch")
+    add("--n-labeled", type=count, default=4000, help="labelled images in all")
+    add(
+        "--ema-decay",
+        type=number(float, low=0, high=1),
+        default=0.999,
+        help="of the averaged model",
+    )
+    add("--manualSeed", type=at_least_0, default=5, help="seed of everything")
+    add("--resume", default="", metavar="PATH", help="run folder or checkpoint to go on from")
+    add("--out", default="result", help="folder of the run")
+
+
+def _data_flags(group) -> None:
+    add = group.add_argument
+    add("--train-root", default="", help="training images; default: <data_dir>/<dataset>")
+    add("--test-root", default="", help="test images; default: <data_dir>/<dataset>")
+    add("--label-train", default="", help="list of 'file label' lines, labels from 0")
+    add("--label-test", default="", help="the same for the test images")
+    add("--num_workers", type=at_least_0, default=16, help="loader processes; at most one a core")
+    add("--gpu", type=gpu_list, default="0,1", help="CUDA devices; the first one is used")

@@ -1,0 +1,175 @@
+"""A ResNet trunk with a linear head for valence and arousal, and one for categories."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import MultiStepLR
+
+from common.cli import UserError
+from common.engine import checkpoint
+from common.nn.backbones import load_pretrained
+
+log = logging.getLogger(__name__)
+
+TRUNKS = ("resnet18", "resnet34", "resnet50", "resnet101")
+HEADS = ("FC_va", "FC_cat")
+CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool")
+FREEZE_MARKS = ("resnet.0", "resnet.4", "resnet.5", "resnet.6", "resnet.7", "FC_1", "classifier")
+LAST_STAGE = 4
+MILESTONES, GAMMA = (10, 20, 30, 40, 50), 0.5
+DOWNLOAD_SECONDS = 30
+
+
+class DimensionalResNet(nn.Module):
+    """torchvision's ResNet up to the pooled feature, ReLU, ``FC_va`` and perhaps ``FC_cat``.
+
+    The trunk is a Sequential, so its keys are ``resnet.0.weight`` and so on. The ReLU changes
+    nothing: a pooled feature is never negative.
+
+    Args:
+        backbone: one of :data:`TRUNKS`.
+        class_num: C of the multi-task model; None for valence and arousal alone.
+    """
+
+    def __init__(self, backbone: str = "resnet101", class_num: int | None = None):
+        super().__init__()
+        trunk = torchvision.models.get_model(backbone, weights=None)
+        width = trunk.fc.in_features
+        self.resnet = nn.Sequential(*list(trunk.children())[:-1])
+        self.FC_cat = nn.Linear(width, class_num) if class_num else None
+        self.FC_va = nn.Linear(width, 2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor | None, Tensor]:
+        """Images [n, 3, H, W] -> logits [n, C] (or None), valence and arousal [n, 2]."""
+        feature = torch.relu(self.resnet(images).flatten(1))
+        return self.FC_cat(feature) if self.FC_cat is not None else None, self.FC_va(feature)
+
+
+def freeze(model: nn.Module, feature_extract: int) -> list[str]:
+    """Freeze the parameters before the first whose name holds a mark; frozen norms stay alive.
+
+    Args:
+        model: changed in place.
+        feature_extract: 0 freezes nothing; i > 0 stops at ``FREEZE_MARKS[i]``. The marks 5 and 6
+            occur in no name, so they freeze everything.
+
+    Returns:
+        Names of the parameters that still train, in order.
+    """
+    reached = feature_extract == 0
+    for name, parameter in model.named_parameters():
+        reached = reached or FREEZE_MARKS[feature_extract] in name
+        parameter.requires_grad_(reached)
+    return [name for name, p in model.named_parameters() if p.requires_grad]
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+) -> torch.optim.Adam:
+    """Adam over what trains; the decay is added to the gradient."""
+    trained = [p for p in parameters if p.requires_grad]
+    return torch.optim.Adam(trained, lr=lr, weight_decay=weight_decay)
+
+
+def schedule(optimizer: torch.optim.Optimizer) -> MultiStepLR:
+    """The rate times 0.5 at 10, 20, 30, 40 and 50 of whatever it is stepped by."""
+    return MultiStepLR(optimizer, list(MILESTONES), GAMMA)
+
+
+def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) -> str:
+    """Give the trunk its ImageNet weights.
+
+    Args:
+        model: changed in place.
+        backbone: one of :data:`TRUNKS`.
+        source: a file; ``imagenet`` for torchvision's weights where torch keeps them on this
+            machine; ``download`` to fetch them, as the authors do; ``none`` for random weights.
+
+    Returns:
+        What the trunk starts from, in words.
+
+    Raises:
+        UserError: the file does not fit, or the download failed.
+    """
+    if source == "none":
+        return "random weights"
+    if source not in ("imagenet", "download"):
+        load_pretrained(model, Path(source), HEADS, _own_key)
+        return source
+    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    kept_file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    if source == "imagenet" and not kept_file.is_file():
+        log.warning(
+            "*** The trunk starts from RANDOM weights, and no result compares with the published "
+            "ones: torch keeps no %s on this machine. Give --pretrained download, or a file of "
+            "torchvision's weights. ***",
+            kept_file.name,
+        )
+        return f"random weights, because {kept_file.name} is not on this machine"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network, or a damaged download
+        raise UserError(
+            f"the ImageNet weights of {backbone} could not be had ({error}); give --pretrained "
+            "FILE, or --pretrained none for random weights."
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+    kept = {_own_key(k): v for k, v in state.items() if not k.startswith("fc.")}
+    lacking = model.load_state_dict(kept, strict=False).missing_keys
+    if any(not key.startswith(HEADS) for key in lacking):
+        raise UserError(f"torchvision's weights of {backbone} lack {lacking[0]}.")
+    return f"torchvision {weights}"
+
+
+def _own_key(key: str) -> str:
+    """torchvision's ``layer4.0.conv1.weight`` is ``resnet.7.0.conv1.weight`` here."""
+    first, dot, rest = key.partition(".")
+    return f"resnet.{CHILDREN.index(first)}{dot}{rest}" if first in CHILDREN else key
+
+
+def load_checkpoint(path: Path) -> DimensionalResNet:
+    """The network of one of the authors' checkpoints, its kind read from the keys.
+
+    Raises:
+        UserError: missing or damaged file, or no network of this package.
+    """
+    state = {key.removeprefix("module."): value for key, value in checkpoint.load(path).items()}
+    if "FC_va.weight" not in state:
+        raise UserError(
+            f"{path} has no FC_va.weight, so it is no checkpoint of this package; give a "
+            "checkpoints/<mode>_<task>_<dataname>_rs_<seed>.pt."
+        )
+    blocks = len({key.split(".")[2] for key in state if key.startswith("resnet.6.")})
+    deep = "resnet.4.0.conv3.weight" in state
+    names = {(False, 2): 0, (False, 6): 1, (True, 6): 2, (True, 23): 3}
+    classes = len(state["FC_cat.weight"]) if "FC_cat.weight" in state else None
+    if (deep, blocks) not in names:
+        raise UserError(f"{path} holds a trunk of another kind than {', '.join(TRUNKS)}.")
+    model = DimensionalResNet(TRUNKS[names[deep, blocks]], classes)
+    load_weights(model, state, path)
+    return model
+
+
+def load_weights(model: DimensionalResNet, state: dict, path: Path) -> None:
+    """Load a plain state dict, every key of it.
+
+    Raises:
+        UserError: it is of another model.
+    """
+    try:
+        model.load_state_dict({k.removeprefix("module."): v for k, v in state.items()})
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} is of another model ({str(error).splitlines()[-1].strip()}); check "
+            "--backbone, --task and --dataname."
+        ) from None

@@ -1,0 +1,100 @@
+"""The command line: the published flags with their defaults, then our own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.flags import add_laboratory_flags, at_least_0, count, number
+from dimva.data import DATANAMES, VA_SETS
+from dimva.model import TRUNKS
+
+MODES, TASKS = ("one_stage", "two_stage"), ("single", "multi")
+IMAGE_SIZE = 448
+VALIDATION = 0.2
+HELPS = {
+    "--pretrained": "torchvision weights of the trunk: a file; imagenet, where torch keeps them on "
+    "this machine; download; or none",
+    "--val_fraction": "share held out for validation where a set has no val folder",
+    "--data_seed": "seed of the validation split; default: --seed",
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every published flag with its published default, and the laboratory flags."""
+    parser = argparse.ArgumentParser(
+        prog="python dimva/train.py",
+        description="Valence and arousal of images, learnt from categories, in two stages.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _published_flags(parser.add_argument_group("published flags"))
+    ours = add_laboratory_flags(parser, TRUNKS, "resnet101", HELPS)
+    parser.set_defaults(image_size=IMAGE_SIZE, val_fraction=VALIDATION, pretrained="imagenet")
+    _run_flags(ours.add_argument)
+    _quirk_flags(ours.add_argument)
+    return parser
+
+
+def _published_flags(group) -> None:
+    add = group.add_argument
+    required = {"required": True, "default": argparse.SUPPRESS}
+    add("--gpu_num", type=at_least_0, help="CUDA device", **required)
+    add("--dataname", choices=DATANAMES, help="categorical set", **required)
+    add("--mode", choices=MODES, help="two_stage starts from one_stage's checkpoint", **required)
+    add("--task", choices=TASKS, help="valence and arousal, or categories too", **required)
+    add("--lr", type=number(float, low=0), default=1e-4, help="the authors' README says 1e-5")
+    add("--decay", type=number(float, low=0), default=1e-5, help="weight decay")
+    add("--batch_size", type=count, default=10, help="images a step")
+    add("--early_stop", type=at_least_0, default=5, help="epochs without a better r that are borne")
+    add("--num_epochs", type=count, default=100, help="epochs")
+    add("--seed", type=at_least_0, default=42, help="seed of everything")
+
+
+def _run_flags(add) -> None:
+    add("--data_root", type=Path, default=Path("data"), help="holds the sets and the lexicon")
+    add("--lexicon", type=Path, help="default: NRC-VAD-Lexicon.txt in --data_root")
+    add("--va_dataset", choices=tuple(VA_SETS), default="emotion6", help="rated set")
+    add("--va_root", type=Path, help="its folder; default: its name in --data_root")
+    add("--out", type=Path, default=Path("."), help="holds checkpoints, results, logs and runs")
+    add("--num_workers", type=at_least_0, default=2, help="loader processes a stream")
+    add("--resume", action="store_true", help="go on from --load_path")
+    add("--load_path", type=Path, help="last.ckpt, or run folder, to go on from")
+    add("-o", "--overwrite", action="store_true", help="replace (or go on in) an existing run")
+
+
+def _quirk_flags(add) -> None:
+    add(
+        "--schedule_per",
+        choices=("batch", "epoch"),
+        default="batch",
+        help="what the milestones 10, 20, … count",
+    )
+    add("--keep_best", action="store_true", help="test the epoch with the best validation r")
+    add("--eval_all", action="store_true", help="evaluate every image once, in order")
+    add(
+        "--ldl_test_split",
+        choices=("train", "test"),
+        default="train",
+        help="folder that LDL test images are read from",
+    )
+    add(
+        "--label_order",
+        choices=("converter", "folder"),
+        default="converter",
+        help="numbering in which `accuracy` compares; the other figure is reported beside it",
+    )
+    add(
+        "--split_once",
+        action="store_true",
+        help="two-stage multi: validate on rated images that are not trained on",
+    )
+    add(
+        "--val_plain_view",
+        action="store_true",
+        help="validate on centre crops, not on the random training view",
+    )
+    add(
+        "--finite_loss",
+        action="store_true",
+        help="two-stage multi: log the loss of batches that lack one kind, not NaN",
+    )

@@ -1,0 +1,53 @@
+"""``dimva/predict.py``: a row an image, and the figure."""
+
+import pandas as pd
+import pytest
+
+from dimva import predict
+
+CHECKPOINT = "checkpoints/one_stage_single_FI_rs_42.pt"
+FAST = ("--image_size", "32", "--num_workers", "0", "--device", "cpu")
+
+
+def test_every_image_gets_a_row(single, images, command):
+    argv = ["--checkpoint", CHECKPOINT, "--images", images / "Emotion6", "--out", "sub/va.csv"]
+    outcome = command([*argv, *FAST], single, predict.main)
+    assert outcome.code == 0, outcome.err
+    table = pd.read_csv(single / "sub/va.csv")
+    assert list(table) == ["path", "valence", "arousal"]
+    assert len(table) == 30 and table["path"].is_monotonic_increasing
+    assert table["path"][0] == "test/anger/7.png"
+    assert table.notna().all(axis=None)
+
+
+def test_agrees_with_the_run_that_made_the_checkpoint(single, images, command):
+    argv = ["--checkpoint", CHECKPOINT, "--images", images / "Emotion6/test", "--out", "va.csv"]
+    assert command([*argv, *FAST], single, predict.main).code == 0
+    ours = pd.read_csv(single / "va.csv").set_index("path")
+    run = pd.read_csv(single / "runs/one_stage_single_FI_rs_42/test_va_predictions.csv")
+    for row in run.itertuples():
+        name = "/".join(row.path.split("/")[-2:])
+        assert ours.loc[name, "valence"] == pytest.approx(row.valence, abs=1e-4)
+
+
+def test_figure_with_words(single, images, command):
+    truth = pd.DataFrame({"path": ["anger/0.png"], "valence": [2.0], "arousal": [5.0]})
+    truth.to_csv(single / "truth.csv", index=False)
+    argv = ["--checkpoint", CHECKPOINT, "--images", images / "Emotion6/train", "--out", "va.csv"]
+    argv += ["--truth", "truth.csv", "--figure", "va.png", *FAST]
+    refused = command(argv, single, predict.main)
+    assert refused.code == 2 and "no row in truth.csv" in refused.last_line
+    truth = pd.read_csv(single / "va.csv")[["path"]].assign(valence=4.0, arousal=5.0)
+    truth.loc[0, "valence"] = 7.0
+    truth.to_csv(single / "truth.csv", index=False)
+    argv += ["--lexicon", images / "NRC-VAD-Lexicon.txt"]
+    assert command(argv, single, predict.main).code == 0
+    assert (single / "va.png").stat().st_size > 10_000
+
+
+def test_folder_without_images_is_a_sentence(single, command):
+    (single / "empty").mkdir()
+    argv = ["--checkpoint", CHECKPOINT, "--images", "empty", "--out", "x.csv"]
+    outcome = command([*argv, *FAST], single, predict.main)
+    assert outcome.code == 2 and "no image in empty" in outcome.last_line
+    assert not (single / "x.csv").exists()
