@@ -1,55 +1,135 @@
-"""Does S2-VER gain from unlabelled images? The method against supervised training alone.
+"""Do unlabelled images pay? A paper's method against its baselines with the same few labels.
 
-Both train with the same labels, steps, backbone, optimiser and schedule, from the same seeds, on a
-drawn stand-in for FI. The settings of the method are the published defaults; nothing is chosen by
-looking at its results.
+All train on the same labelled images of a drawn stand-in for as many steps with the same backbone,
+image size and seeds; each keeps its own paper's defaults otherwise. Nothing is chosen by looking at
+results: the verdict is on the last epoch.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import logging
 import math
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from scipy import stats
 
 import common.data.__main__ as data_command
+from adacm import data as adacm_data
+from adacm import main as adacm_command
 from benchmarks.baselines import __main__ as baseline_command
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.engine.launch import DRAWN, read_summary
-from common.engine.runlog import ENVIRONMENT, SUMMARY, write_json
-from common.flags import at_least_0, count
+from common.engine.runlog import ENVIRONMENT, LAST, SUMMARY, write_json
+from common.flags import at_least_0
+from s2ver import artefacts as s2ver_artefacts
 from s2ver import main as s2ver_command
 
-log = logging.getLogger(__name__)
-
-RESULTS = Path(__file__).with_name("results") / "s2ver_semi_supervision.json"
-CLAIM = "S2-VER beats supervised training with the same few labels"
 PROTOCOLS = ("best_on_test", "last", "median_last_20")
 JUDGED = "last"  # the epoch is chosen on nothing, least of all on the test images
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the comparison is."""
+    """How large a comparison is: share of the twin, pixels, and length of the training."""
 
     scale: float
     image_size: int
     backbone: str
     epochs: int
     steps: int
-    flags: tuple[str, ...] = ()
 
 
 SIZES = {
     "quick": Size(0.2, 48, "resnet18", 6, 200),
-    "full": Size(0.5, 96, "resnet50", 40, 512),
-    "smoke": Size(0.001, 32, "resnet18", 1, 2),
+    "full": Size(0.5, 96, "resnet18", 40, 512),
+    "smoke": Size(0.02, 32, "resnet18", 1, 2),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A method, what it is compared with, and how each is run.
+
+    Attributes:
+        claim: the statement in a sentence.
+        twin: name of the drawn stand-in.
+        method: the method the claim is about.
+        baselines: what it should beat.
+        labels: labelled images in all.
+        train: (method, size, seed, work folder, run folder) -> exit code.
+    """
+
+    claim: str
+    twin: str
+    method: str
+    baselines: tuple[str, ...]
+    labels: int
+    train: Callable[[str, Size, int, Path, Path], int]
+
+
+def shared_flags(size: Size, seed: int, work: Path, run: Path) -> list[str]:
+    """Flags of ``s2ver/main.py`` and the baselines that do not depend on the method."""
+    words = [
+        *("--epoch", size.epochs, "--num_train_iter", size.steps, "--backbone", size.backbone),
+        *("--image_size", size.image_size, "--fast", "--seed", seed, "--data_dir", work / "data"),
+        *("--save_dir", run.parent, "--save_name", run.name, "--overwrite"),
+    ]
+    if (run / LAST).exists():
+        words += ["--resume", "--load_path", run]
+    return [str(word) for word in words]
+
+
+def train_for_s2ver(method: str, size: Size, seed: int, work: Path, run: Path) -> int:
+    """FI, 5 labels a class, the batch sizes of S2-VER's published command."""
+    words = ["-ds", "fi", "-nc", "8", "-nl", "40", "-bsz", "8"]
+    words += shared_flags(size, seed, work, run)
+    if method == "s2ver":
+        return s2ver_command.main(words)
+    return baseline_command.main([method, *words])
+
+
+def train_for_adacm(method: str, size: Size, seed: int, work: Path, run: Path) -> int:
+    """RAF-DB, Ada-CM's 100 labels and batch sizes; the baselines get the labels Ada-CM drew."""
+    if method == "adacm":
+        words = [
+            *("--n-labeled", 100, "--epochs", size.epochs, "--train-iteration", size.steps),
+            *("--image_size", size.image_size, "--fast", "--manualSeed", seed),
+            *("--data_dir", work / "data", "--out", run),
+        ]
+        if (run / LAST).exists():
+            words += ["--resume", run]
+        return adacm_command.main([str(word) for word in words])
+    index = s2ver_artefacts.index_file(run, "rafdb", 100)
+    if not index.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        np.save(index, adacm_labels(work / "data" / "rafdb", 100, seed))
+    words = ["-ds", "rafdb", "-nc", "7", "-nl", "100", "-bsz", "16", "--uratio", "1"]
+    return baseline_command.main([method, *words, *shared_flags(size, seed, work, run)])
+
+
+def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
+    """Positions (int64 [number]) of the training images that Ada-CM labels with this seed."""
+    read, classes = adacm_data.DATASETS["rafdb"]
+    labels = read(folder).split("train").labels
+    np.random.seed(seed)
+    return adacm_data.draw_labelled(labels, adacm_data.quotas(number, classes))[0]
+
+
+COMPARISONS = {
+    "s2ver": Comparison(
+        "S2-VER beats supervised training with the same few labels",
+        *("fi", "s2ver", ("supervised",), 40, train_for_s2ver),
+    ),
+    "adacm": Comparison(
+        "Ada-CM beats FixMatch and supervised training with the same few labels",
+        *("rafdb", "adacm", ("supervised", "fixmatch"), 100, train_for_adacm),
+    ),
 }
 
 
@@ -75,73 +155,90 @@ def verdict(differences: list[float]) -> str:
     return "holds" if low > 0 else "fails" if high < 0 else "undecided"
 
 
-def flags_of(size: Size, args, seed: int, method: str) -> list[str]:
-    """The command line of one run, beyond the program's name."""
-    return [
-        *("-ds", "fi", "-nc", "8", "-nl", str(8 * args.labels_per_class), "-bsz", "8"),
-        *("--epoch", str(size.epochs), "--num_train_iter", str(size.steps)),
-        *("--backbone", size.backbone, "--image_size", str(size.image_size), "--fast"),
-        *("--seed", str(seed), "--data_dir", str(args.work / "data"), "--overwrite"),
-        *("--save_dir", str(args.work), "--save_name", f"{method}_seed{seed}", *size.flags),
-    ]
-
-
-def _train(method: str, argv: list[str], folder: Path) -> dict:
-    """Run a method, or read the summary of the same run if it was finished before."""
-    done = folder / SUMMARY
-    if not done.exists():
-        last = folder / "last.ckpt"
-        if last.exists():
-            argv = [*argv, "--resume", "--load_path", str(folder)]
-        if method == "s2ver":
-            code = s2ver_command.main(argv)
-        else:
-            code = baseline_command.main([method, *argv])
-        if code:
-            raise UserError(f"the run in {folder} ended with exit code {code}; see its log.txt.")
-    return read_summary(folder)
+def overall(verdicts: list[str]) -> str:
+    """A claim about several baselines: fails if one does, holds if all do, else undecided."""
+    if "fails" in verdicts:
+        return "fails"
+    return "holds" if set(verdicts) == {"holds"} else "undecided"
 
 
 def _row(summary: dict) -> dict:
     row = {name: summary["protocols"][name]["value"] for name in PROTOCOLS}
     last = summary["last"]
     kept = {k: last["train"][k] for k in ("mask_rate", "pseudo_true_ratio") if k in last["train"]}
-    return {**row, **kept, "wall_s": summary["wall_s"], "ece_last": last["test"]["ece"]}
+    row |= {"balanced_accuracy_last": last["test"]["balanced_accuracy"], **kept}
+    return {**row, "ece_last": last["test"]["ece"], "wall_s": summary["wall_s"]}
 
 
-def compare(args) -> dict:
-    """Train every method with every seed and judge the paired differences."""
-    size = SIZES[args.size]
-    twin = args.work / "data" / "fi"
+def _finished(comparison: Comparison, method: str, size: Size, seed: int, work: Path) -> dict:
+    """The summary of a run, trained now unless it was finished before."""
+    run = work / f"{comparison.twin}_{method}_seed{seed}"
+    if not (run / SUMMARY).exists():
+        code = comparison.train(method, size, seed, work, run)
+        if code:
+            raise UserError(f"the run in {run} ended with exit code {code}; its log says why.")
+    return read_summary(run)
+
+
+def _draw(comparison: Comparison, size: Size, work: Path) -> dict:
+    """The stand-in's own description, drawn now unless it is there."""
+    twin = work / "data" / comparison.twin
     if not (twin / DRAWN_MARK).exists():
-        command = ["twin", "fi", "--out", str(twin), "--scale", str(size.scale), "--seed", "0"]
-        if data_command.main(command):
+        words = ["twin", comparison.twin, "--out", str(twin), "--scale", str(size.scale)]
+        if data_command.main(words):
             raise UserError("the stand-in data could not be drawn.")
+    return json.loads((twin / DRAWN_MARK).read_text(encoding="utf-8"))
+
+
+def compare(name: str, size_name: str, seeds: list[int], work: Path) -> dict:
+    """Train every method with every seed and judge the paired differences.
+
+    Args:
+        name: a key of :data:`COMPARISONS`.
+        size_name: a key of :data:`SIZES`.
+        seeds: one training of every method each.
+        work: folder for data and runs; finished runs in it are not trained again.
+
+    Returns:
+        What the results file holds.
+    """
+    comparison, size = COMPARISONS[name], SIZES[size_name]
+    mark = _draw(comparison, size, work)
     runs: dict[str, dict[str, dict]] = {}
-    for seed in args.seeds:
-        for method in ("supervised", "s2ver"):
-            argv = flags_of(size, args, seed, method)
-            folder = args.work / f"{method}_seed{seed}"
-            runs.setdefault(method, {})[str(seed)] = _row(_train(method, argv, folder))
-    mark = json.loads((twin / DRAWN_MARK).read_text(encoding="utf-8"))
-    result = {"claim": CLAIM, "data": DRAWN, "size": args.size, "twin": mark}
-    result["labels_per_class"] = args.labels_per_class
-    result["command"] = f"python -m benchmarks semi_supervision --size {args.size}"
-    result["flags"] = flags_of(size, args, 0, "METHOD")[:14]
-    result["runs"] = runs
-    result["judged_on"] = JUDGED
-    for protocol in PROTOCOLS:
-        pairs = [
-            runs["s2ver"][str(s)][protocol] - runs["supervised"][str(s)][protocol]
-            for s in args.seeds
-        ]
-        entry = {"differences": pairs, "mean": statistics.mean(pairs), "verdict": verdict(pairs)}
-        entry["interval_95"] = list(interval(pairs)) if len(pairs) > 1 else None
-        result[f"difference_{protocol}"] = entry
-    result["verdict"] = result[f"difference_{JUDGED}"]["verdict"]
-    environment = args.work / f"s2ver_seed{args.seeds[0]}" / ENVIRONMENT
-    result["environment"] = json.loads(environment.read_text())
-    return result
+    for seed in seeds:
+        for method in (*comparison.baselines, comparison.method):
+            summary = _finished(comparison, method, size, seed, work)
+            runs.setdefault(method, {})[str(seed)] = _row(summary)
+    differences = {
+        baseline: {p: _judge(runs, comparison.method, baseline, seeds, p) for p in PROTOCOLS}
+        for baseline in comparison.baselines
+    }
+    first = work / f"{comparison.twin}_{comparison.method}_seed{seeds[0]}"
+    chosen = " ".join(map(str, seeds))
+    return {
+        "claim": comparison.claim,
+        "verdict": overall([rows[JUDGED]["verdict"] for rows in differences.values()]),
+        "judged_on": JUDGED,
+        "data": DRAWN,
+        "twin": mark,
+        "labels": comparison.labels,
+        "size": {"name": size_name, **size.__dict__},
+        "command": f"python -m benchmarks semi_supervision --claim {name} --size {size_name} "
+        f"--seeds {chosen}",
+        "runs": runs,
+        "differences": differences,
+        "environment": json.loads((first / ENVIRONMENT).read_text(encoding="utf-8")),
+    }
+
+
+def _judge(runs: dict, method: str, baseline: str, seeds: list[int], protocol: str) -> dict:
+    pairs = [runs[method][str(s)][protocol] - runs[baseline][str(s)][protocol] for s in seeds]
+    return {
+        "differences": pairs,
+        "mean": statistics.mean(pairs),
+        "interval_95": list(interval(pairs)) if len(pairs) > 1 else None,
+        "verdict": verdict(pairs),
+    }
 
 
 def table(result: dict) -> str:
@@ -151,13 +248,13 @@ def table(result: dict) -> str:
         for seed, row in by_seed.items():
             figures = "".join(f"{row[p]:>16.1%}" for p in PROTOCOLS)
             lines.append(f"{method:<12}{seed:>5}{figures}")
-    entry = result[f"difference_{JUDGED}"]
-    lines.append(f"difference of {JUDGED}: mean {entry['mean']:+.1%}")
-    if entry["interval_95"]:
-        low, high = entry["interval_95"]
-        lines.append(
-            f"95% interval {low:+.1%} to {high:+.1%} over {len(entry['differences'])} seeds"
-        )
+    for baseline, rows in result["differences"].items():
+        row = rows[result["judged_on"]]
+        line = f"above {baseline}, {result['judged_on']}: {row['mean']:+.1%}"
+        if row["interval_95"]:
+            low, high = row["interval_95"]
+            line += f", 95% interval {low:+.1%} to {high:+.1%}: {row['verdict']}"
+        lines.append(line)
     lines += [f"claim: {result['claim']}: {result['verdict']}", DRAWN]
     return "\n".join(lines)
 
@@ -169,19 +266,21 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add("--claim", choices=COMPARISONS, default="s2ver")
     add("--size", choices=SIZES, default="quick", help="quick: CPU; full: GPU")
     add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
-    add("--labels_per_class", type=count, default=5)
     add("--work", type=Path, default=Path("runs/semi_supervision"), help="data and run folders")
-    add("--out", type=Path, default=RESULTS, help="results file")
+    add("--out", type=Path, help="results file; default: benchmarks/results/")
     args = parser.parse_args(argv)
-    args.work = args.work / args.size  # runs of one size are never taken for those of another
-    args.work.mkdir(parents=True, exist_ok=True)
-    result = compare(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.out, result)
+    results = Path(__file__).with_name("results") / f"{args.claim}_semi_supervision.json"
+    out = args.out or results
+    work = args.work / args.size  # runs of one size are never taken for those of another
+    work.mkdir(parents=True, exist_ok=True)
+    result = compare(args.claim, args.size, args.seeds, work)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, result)
     print(table(result))
-    print(f"results file: {args.out}")
+    print(f"results file: {out}")
     return 0
 
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
-from common.data import registry
+from common.data import registry, splits
 from common.data.manifest import Manifest
 from common.engine import launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
@@ -171,11 +171,6 @@ def _settle(args, explicit: set[str], device: torch.device, register: list[quirk
         raise UserError(
             f"--load_path {args.load_path} does not exist; give a run folder or a checkpoint."
         )
-    if args.num_labels % args.num_classes:
-        raise UserError(
-            f"--num_labels {args.num_labels} cannot be shared equally by {args.num_classes} "
-            f"classes; use a multiple of {args.num_classes}."
-        )
 
 
 def _index_to_read(args, index_file: Path) -> Path:
@@ -201,6 +196,8 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     run = RunFolder(Path(args.save_dir) / args.save_name)
     index_file = artefacts.index_file(run.path, args.dataset, args.num_labels)
     run.check(args.overwrite)
+    if not index_file.exists():  # a given split may have any sizes
+        splits.check_share(args.num_labels, args.num_classes)
     manifest = entry.read(args, args.num_workers)
 
     # All that can be refused is refused before the first file is written or replaced.

@@ -44,11 +44,7 @@ def sample_balanced(
     Raises:
         UserError: `num_labels` is not a positive multiple of `num_classes`, or a class has too few.
     """
-    if num_labels <= 0 or num_labels % num_classes:
-        raise UserError(
-            f"--num_labels {num_labels} cannot be shared equally by {num_classes} classes; "
-            f"use a multiple of {num_classes}."
-        )
+    check_share(num_labels, num_classes)
     each = num_labels // num_classes
     drawn = []
     for c in range(num_classes):
@@ -61,6 +57,19 @@ def sample_balanced(
             )
         drawn.append(np.random.choice(members, each, replace=False))
     return np.concatenate(drawn).astype(np.int64)
+
+
+def check_share(num_labels: int, num_classes: int) -> None:
+    """Refuse a number of labels that the classes cannot share equally.
+
+    Raises:
+        UserError: `num_labels` is not a positive multiple of `num_classes`.
+    """
+    if num_labels <= 0 or num_labels % num_classes:
+        raise UserError(
+            f"--num_labels {num_labels} cannot be shared equally by {num_classes} classes; "
+            f"use a multiple of {num_classes}."
+        )
 
 
 def labelled_split(
