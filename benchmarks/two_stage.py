@@ -128,6 +128,7 @@ def compare(args) -> dict:
     result: dict = {"claim": CLAIM, "size": args.size, "judged_on": JUDGED, "sets": {}}
     given = " --bass BASS" if args.bass else ""
     given += f" --epochs {args.epochs}" if args.epochs else ""
+    given += f" --seeds {' '.join(map(str, args.seeds))}"
     result["command"] = f"python -m benchmarks two_stage --size {args.size}{given}"
     for data in ("twin", "bass") if args.bass else ("twin",):
         entry: dict = {"data": prepare(size, args, data), "runs": {}}
