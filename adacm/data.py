@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -185,35 +184,6 @@ def draw_labelled(labels: np.ndarray, wanted: list[int]) -> tuple[np.ndarray, np
     return both
 
 
-@dataclass(frozen=True)
-class Data:
-    """A run's images.
-
-    Attributes:
-        train, test: the whole sets.
-        split: positions in `train`.
-    """
-
-    train: Manifest
-    test: Manifest
-    split: splits.Split
-
-    @property
-    def labelled(self) -> Manifest:
-        """Rows whose label is used."""
-        return self.train.take(self.split.labelled)
-
-    @property
-    def unlabelled(self) -> Manifest:
-        """Rows of the unlabelled pool; no labelled image is among them."""
-        return self.train.take(self.split.unlabelled)
-
-    @property
-    def validation(self) -> Manifest | None:
-        """Rows held out to choose the epoch, if any."""
-        return self.train.take(self.split.validation) if len(self.split.validation) else None
-
-
 def read(args, workers: int) -> Manifest:
     """Read and check the images that the flags name.
 
@@ -265,7 +235,7 @@ def shrink_budget(manifest: Manifest, args) -> None:
         args.n_labeled = fits
 
 
-def split(manifest: Manifest, args) -> Data:
+def split(manifest: Manifest, args) -> splits.SplitImages:
     """Draw the labelled images and, with ``--val_fraction``, the validation images."""
     train, test = manifest.split("train"), manifest.split("test")
     seed = args.manualSeed if args.data_seed is None else args.data_seed
@@ -282,7 +252,7 @@ def split(manifest: Manifest, args) -> Data:
             )
     chosen = splits.Split(labelled, unlabelled, np.empty(0, np.int64))
     chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    return Data(train, test, chosen)
+    return splits.SplitImages(train, test, chosen)
 
 
 # --- streams --------------------------------------------------------------------------------------
@@ -298,7 +268,7 @@ def _square(args) -> bool:
     return args.square_crop or args.dataset != "rafdb"
 
 
-def streams(data: Data, args, pin_memory: bool) -> dict[str, ShuffledStream]:
+def streams(data: splits.SplitImages, args, pin_memory: bool) -> dict[str, ShuffledStream]:
     """The labelled and the unlabelled stream, in shuffled passes, of equal batch size."""
     size, square = args.image_size, _square(args)
     kinds = {
@@ -318,7 +288,7 @@ def streams(data: Data, args, pin_memory: bool) -> dict[str, ShuffledStream]:
     }
 
 
-def margin_batches(data: Data, args, pin_memory: bool) -> Callable[[int], object]:
+def margin_batches(data: splits.SplitImages, args, pin_memory: bool) -> Callable[[int], object]:
     """Epoch (from 0) -> the batches of labelled images that the margins come from.
 
     ``--margin_view train``: one shuffled pass under the training view, its incomplete last batch

@@ -19,6 +19,7 @@ from adacm.model import UnitNormResNet, load_weights
 from adacm.options import build_parser
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
+from common.data import splits
 from common.engine import launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
 from common.engine.ema import StateEMA
@@ -40,7 +41,9 @@ NEUTRAL = {
 }
 
 
-def build_trainer(args, images: data.Data, run: RunFolder, device: torch.device) -> Trainer:
+def build_trainer(
+    args, images: splits.SplitImages, run: RunFolder, device: torch.device
+) -> Trainer:
     """Everything a run needs, wired from its flags."""
     model = UnitNormResNet(len(images.train.classes), args.backbone)
     if not args.resume:

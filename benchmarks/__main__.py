@@ -14,6 +14,7 @@ from common.cli import entry_point
 COMMANDS = {
     "demo": "stand-in data, two short trainings, parity checks and a report, in minutes",
     "parity": "compare the project with values measured on the authors' code",
+    "readmes": "compare or rewrite the results tables of the READMEs",
     "report": "write what runs, parity checks and claims gave as HTML and Markdown",
     "semi_supervision": "S2-VER against supervised training with the same few labels",
     "speed": "training step under other number formats, as ratios in one run",

@@ -18,7 +18,6 @@ run's log and configuration, and ``--corrected`` all come from here::
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any
 import yaml
 
 from common.cli import UserError, entry_point
+from common.readme import sync_block
 
 BEGIN, END = "<!-- quirks:begin -->", "<!-- quirks:end -->"
 NOT_MEASURED = "not measured"
@@ -194,21 +194,7 @@ def sync_readme(readme: str | Path, quirks: list[Quirk], write: bool) -> bool:
     Raises:
         UserError: the README lacks the markers, or has them twice or in the wrong order.
     """
-    readme = Path(readme)
-    text = readme.read_text(encoding="utf-8")
-    markers = text.count(BEGIN), text.count(END)
-    if markers != (1, 1) or text.index(BEGIN) > text.index(END):
-        raise UserError(
-            f"{readme} needs one '{BEGIN}' and after it one '{END}', on their own lines."
-        )
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    wanted = f"{before}{BEGIN}\n{markdown_table(quirks)}\n{END}{after}"
-    if write and wanted != text:
-        part = readme.with_name(readme.name + ".part")
-        part.write_text(wanted, encoding="utf-8")
-        os.replace(part, readme)
-    return wanted == text
+    return sync_block(Path(readme), BEGIN, END, markdown_table(quirks), write)
 
 
 def _run(argv: list[str]) -> int:

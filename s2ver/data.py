@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,35 +40,6 @@ def test_views(size: int) -> Views:
 test_views.__test__ = False  # its name makes pytest take it for a test
 
 
-@dataclass(frozen=True)
-class Data:
-    """A run's images.
-
-    Attributes:
-        train, test: the whole sets.
-        split: positions in `train`.
-    """
-
-    train: Manifest
-    test: Manifest
-    split: splits.Split
-
-    @property
-    def labelled(self) -> Manifest:
-        """Rows whose label is used."""
-        return self.train.take(self.split.labelled)
-
-    @property
-    def unlabelled(self) -> Manifest:
-        """Rows of the unlabelled pool; the labelled images are among them."""
-        return self.train.take(self.split.unlabelled)
-
-    @property
-    def validation(self) -> Manifest | None:
-        """Rows held out to choose the epoch, if any."""
-        return self.train.take(self.split.validation) if len(self.split.validation) else None
-
-
 def read(args, workers: int) -> Manifest:
     """Read and check the train and test images that the flags name.
 
@@ -87,7 +57,7 @@ def read(args, workers: int) -> Manifest:
     return drop_unreadable(read_folders(args.dataset, folders, args.num_classes), workers)
 
 
-def split(manifest: Manifest, args, index_file: Path) -> Data:
+def split(manifest: Manifest, args, index_file: Path) -> splits.SplitImages:
     """Draw the labelled images (or read them back from `index_file`) and the validation images.
 
     Nothing is written: a run that is refused later leaves no trace.
@@ -108,10 +78,12 @@ def split(manifest: Manifest, args, index_file: Path) -> Data:
             f"{args.num_labels}; delete it to draw a new split."
         )
     chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    return Data(train, test, chosen)
+    return splits.SplitImages(train, test, chosen)
 
 
-def streams(data: Data, args, names: tuple[str, ...], pin_memory: bool) -> dict[str, SampledStream]:
+def streams(
+    data: splits.SplitImages, args, names: tuple[str, ...], pin_memory: bool
+) -> dict[str, SampledStream]:
     """The streams called `names` of ``labelled`` and ``unlabelled``, drawn with replacement."""
     size = args.image_size
     kinds = {

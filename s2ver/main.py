@@ -47,7 +47,7 @@ NEUTRAL = IGNORED.keys() | {
 }
 
 
-def build_method(model: nn.Module, args, images: data.Data) -> Method:
+def build_method(model: nn.Module, args, images: splits.SplitImages) -> Method:
     """S2-VER with the settings of the flags."""
     settings = {name: getattr(args, name) for name in Weights.__dataclass_fields__}
     polarity = _polarity(args, images)
@@ -69,7 +69,7 @@ class Entry:
 
     name: str
     program: str
-    build: Callable[[nn.Module, argparse.Namespace, data.Data], Method]
+    build: Callable[[nn.Module, argparse.Namespace, splits.SplitImages], Method]
     add_flags: Callable[[argparse.ArgumentParser], None] | None = None
     ignored: dict[str, str] = field(default_factory=dict)
     read: Callable[[argparse.Namespace, int], Manifest] = data.read
@@ -87,7 +87,7 @@ PUBLISHED = Entry("s2ver", "python s2ver/main.py", build_method)
 
 
 def build_trainer(
-    entry: Entry, args, images: data.Data, run: RunFolder, device: torch.device
+    entry: Entry, args, images: splits.SplitImages, run: RunFolder, device: torch.device
 ) -> Trainer:
     """Everything a run needs, wired from its flags."""
     model = build_model(args.backbone, args.num_classes, args.low_dim)
@@ -138,7 +138,7 @@ def build_trainer(
     )
 
 
-def _polarity(args, images: data.Data) -> list[int]:
+def _polarity(args, images: splits.SplitImages) -> list[int]:
     if args.polarity == "dataset":
         return registry.polarity(args.dataset, images.train.classes)
     if args.polarity == "equal":

@@ -59,6 +59,29 @@ def in_process() -> Callable[..., Outcome]:
     return run
 
 
+def same(a, b, where: str = "") -> None:
+    """Assert that two nested states are equal to the bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            same(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+@pytest.fixture(scope="session")
+def assert_same() -> Callable:
+    """``assert_same(a, b)``: two nested states are equal to the bit."""
+    return same
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip tests marked ``gpu`` on a machine without CUDA."""
     if not torch.cuda.is_available():

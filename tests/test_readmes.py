@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import readmes
 from benchmarks.__main__ import COMMANDS
 from common import quirks
 
@@ -57,6 +58,11 @@ def test_flags_of_the_register_exist(register):
     for quirk in quirks.load(register):
         assert quirk.flag is None or quirk.flag in parser._option_string_actions, quirk.name
         assert quirk.corrected.keys() | quirk.active.keys() <= destinations, quirk.name
+
+
+@pytest.mark.parametrize("name", readmes.TABLES)
+def test_results_table_shows_its_file(name):
+    assert readmes.sync(name, write=False)
 
 
 def test_files_that_pages_link_to_exist():

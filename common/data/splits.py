@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import UserError
+from common.data.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,35 @@ class Split:
     unlabelled: np.ndarray
     validation: np.ndarray
     reused: bool = False
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """A run's images and what is done with them.
+
+    Attributes:
+        train, test: the whole sets.
+        split: positions in `train`.
+    """
+
+    train: Manifest
+    test: Manifest
+    split: Split
+
+    @property
+    def labelled(self) -> Manifest:
+        """Rows whose label is used."""
+        return self.train.take(self.split.labelled)
+
+    @property
+    def unlabelled(self) -> Manifest:
+        """Rows of the unlabelled pool, with or without the labelled images as `split` says."""
+        return self.train.take(self.split.unlabelled)
+
+    @property
+    def validation(self) -> Manifest | None:
+        """Rows held out to choose the epoch, if any."""
+        return self.train.take(self.split.validation) if len(self.split.validation) else None
 
 
 def sample_balanced(

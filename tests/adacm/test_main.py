@@ -28,23 +28,6 @@ def refused(seen, *facts):
         assert fact in lines[0]
 
 
-def same(a, b, where=""):
-    """Assert that two nested states are equal to the bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            same(x, y, f"{where}[{i}]")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, where
-
-
 # --- documented invocations ----------------------------------------------------------------------
 
 
@@ -181,7 +164,7 @@ def straight(tmp_path_factory, command, longer, rows):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_two_epochs_and_two_more_equal_four(command, place, longer, straight):
+def test_two_epochs_and_two_more_equal_four(command, place, longer, straight, assert_same):
     first = command([*longer, "--epochs", "4", "--stop_after_epoch", "2"], place)
     assert first.code == 0, first.err
     assert "--resume result/last.ckpt" in first.out
@@ -191,10 +174,10 @@ def test_two_epochs_and_two_more_equal_four(command, place, longer, straight):
     ours, theirs = (checkpoint.load(run / "last.ckpt") for run in (halves, straight))
     assert {"margins", "epoch"} <= ours["method"].keys()
     assert any(name.endswith("running_mean") for name in ours["ema"])
-    same(ours, theirs)
+    assert_same(ours, theirs)
     for name in ("metrics.jsonl", "log.txt", "pseudo_labels.csv"):
         assert (halves / name).read_bytes() == (straight / name).read_bytes()
-    same(*(checkpoint.load(run / "checkpoint.pth.tar") for run in (halves, straight)))
+    assert_same(*(checkpoint.load(run / "checkpoint.pth.tar") for run in (halves, straight)))
 
 
 def test_authors_checkpoint_resumes_with_margins_of_its_average(command, place, longer, straight):

@@ -1,10 +1,6 @@
 """Tiny images in the README's data tree and a way to run the command lines in-process."""
 
-import contextlib
-import io
 import json
-import logging
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,28 +81,15 @@ def own_images(images, tmp_path) -> Path:
     return Path(shutil.copytree(images, tmp_path / "own"))
 
 
-def _command(argv, cwd: Path, program: Callable = main) -> Outcome:
-    before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
-    os.chdir(cwd)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = program([str(word) for word in argv])
-            except SystemExit as leave:  # argparse
-                code = leave.code
-    finally:
-        os.chdir(before)
-        root = logging.getLogger()
-        for handler in [h for h in root.handlers if getattr(h, "ours", False)]:
-            root.removeHandler(handler)
-            handler.close()
-    return Outcome(code, out.getvalue(), err.getvalue())
-
-
 @pytest.fixture(scope="session")
-def command() -> Callable[..., Outcome]:
+def command(in_process) -> Callable[..., Outcome]:
     """``command(argv, cwd, program)``: run a program in a folder."""
-    return _command
+
+    def run(argv, cwd: Path, program: Callable = main) -> Outcome:
+        seen = in_process(program, argv, cwd)
+        return Outcome(seen.code, seen.out, seen.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -128,10 +111,10 @@ def place(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory, tiny) -> Path:
+def single(tmp_path_factory, command, tiny) -> Path:
     """A folder where the single task's first stage ran with --keep_best."""
     folder = tmp_path_factory.mktemp("single")
-    outcome = _command(tiny("one_stage", "single", "FI", "--keep_best"), folder)
+    outcome = command(tiny("one_stage", "single", "FI", "--keep_best"), folder)
     assert outcome.code == 0, outcome.err
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

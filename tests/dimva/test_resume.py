@@ -5,23 +5,7 @@ import shlex
 import torch
 
 
-def same(a, b, where="") -> None:
-    """Assert that two nested states are equal to the bit."""
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for x, y in zip(a, b, strict=True):
-            same(x, y, where)
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b or (a != a and b != b), where
-
-
-def test_one_epoch_and_two_more_equal_three(place, command, tiny):
+def test_one_epoch_and_two_more_equal_three(place, command, tiny, assert_same):
     argv = tiny("one_stage", "multi", "FI", "--num_epochs", "3", "--keep_best")
     whole, halves = place / "whole", place / "halves"
     whole.mkdir(), halves.mkdir()
@@ -36,11 +20,11 @@ def test_one_epoch_and_two_more_equal_three(place, command, tiny):
     assert going_on.code == 0, going_on.err
     run = "runs/one_stage_multi_FI_rs_42"
     states = [torch.load(f / run / "last.ckpt", weights_only=True) for f in (whole, halves)]
-    same(*states)
+    assert_same(*states)
     for name in ("metrics.jsonl", "final.json"):
         assert (whole / run / name).read_text() == (halves / run / name).read_text()
     checkpoint = "checkpoints/one_stage_multi_FI_rs_42.pt"
-    same(*(torch.load(f / checkpoint, weights_only=True) for f in (whole, halves)))
+    assert_same(*(torch.load(f / checkpoint, weights_only=True) for f in (whole, halves)))
 
 
 def test_other_flags_are_refused(single, command, tiny):

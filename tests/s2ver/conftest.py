@@ -1,10 +1,7 @@
 """Tiny images in FI's tree and a way to run the command line in-process."""
 
 import colorsys
-import contextlib
-import io
 import json
-import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -79,28 +76,15 @@ def own_images(images, tmp_path_factory) -> Path:
     return Path(shutil.copytree(images, tmp_path_factory.mktemp("own") / "data"))
 
 
-def _command(argv: list[str], cwd: Path, name: str = "main") -> Outcome:
-    before, out, err = Path.cwd(), io.StringIO(), io.StringIO()
-    os.chdir(cwd)
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                code = main([str(word) for word in argv])
-            except SystemExit as leave:  # argparse
-                code = leave.code
-    finally:
-        os.chdir(before)
-        root = logging.getLogger()
-        for handler in [h for h in root.handlers if getattr(h, "ours", False)]:
-            root.removeHandler(handler)
-            handler.close()
-    return Outcome(code, out.getvalue(), err.getvalue(), cwd / "saved_models" / name)
-
-
 @pytest.fixture(scope="session")
-def command() -> Callable[..., Outcome]:
+def command(in_process) -> Callable[..., Outcome]:
     """``command(argv, cwd, name)``: run the program in a folder; `name` is its --save_name."""
-    return _command
+
+    def run(argv: list[str], cwd: Path, name: str = "main") -> Outcome:
+        seen = in_process(main, argv, cwd)
+        return Outcome(seen.code, seen.out, seen.err, cwd / "saved_models" / name)
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -125,10 +109,10 @@ def no_waiting_for_the_disk():
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory, tiny, no_waiting_for_the_disk):
+def plain(tmp_path_factory, command, tiny, no_waiting_for_the_disk):
     """A finished tiny run with every default, for tests that only look at it."""
     folder = tmp_path_factory.mktemp("plain")
-    yield _command(tiny, folder)
+    yield command(tiny, folder)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -69,30 +69,13 @@ def wait_for(condition, process: subprocess.Popen, limit: float = 120) -> None:
         time.sleep(0.02)
 
 
-def same(a, b, where: str = "") -> None:
-    """Assert that two nested states are equal to the bit."""
-    assert type(a) is type(b), where
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            same(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            same(x, y, f"{where}[{i}]")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, where
-
-
-def assert_same_runs(a: Path, b: Path) -> None:
+def compare_runs(assert_same, a: Path, b: Path) -> None:
     load = {"map_location": "cpu", "weights_only": True}
     one, other = torch.load(a / "last.ckpt", **load), torch.load(b / "last.ckpt", **load)
     assert {"method", "ema", "optimizer", "scheduler", "streams", "rng", "history"} <= one.keys()
     assert {"prototypes", "relation"} <= one["method"].keys()
-    same(one, other)
-    same(torch.load(a / "model_best.pth", **load), torch.load(b / "model_best.pth", **load))
+    assert_same(one, other)
+    assert_same(torch.load(a / "model_best.pth", **load), torch.load(b / "model_best.pth", **load))
     assert (a / "metrics.jsonl").read_text() == (b / "metrics.jsonl").read_text()
     summaries = [json.loads((r / "summary.json").read_text()) for r in (a, b)]
     assert summaries[0]["protocols"] == summaries[1]["protocols"]
@@ -105,17 +88,17 @@ def straight(place) -> Path:
     return place / "saved_models/straight"
 
 
-def test_two_epochs_and_two_more_equal_four(place, straight):
+def test_two_epochs_and_two_more_equal_four(place, straight, assert_same):
     output = run(place, "--num_train_iter", "3", "-sn", "halves", "--stop_after_epoch", "2")
     command = re.search(r"python s2ver/main.py (.*--overwrite)", output).group(1)
     halves = place / "saved_models/halves"
     assert len((halves / "metrics.jsonl").read_text().splitlines()) == 2
     flags = [w for w in shlex.split(command)[len(FLAGS) :] if w not in ("--stop_after_epoch", "2")]
     run(place, *flags)
-    assert_same_runs(straight, halves)
+    compare_runs(assert_same, straight, halves)
 
 
-def test_killed_run_resumes_the_same_way(place, straight):
+def test_killed_run_resumes_the_same_way(place, straight, assert_same):
     killed = place / "saved_models/killed"
     process = start(place, "--num_train_iter", "3", "-sn", "killed")
     metrics = killed / "metrics.jsonl"
@@ -125,10 +108,10 @@ def test_killed_run_resumes_the_same_way(place, straight):
     process.communicate()
     resume = ("--resume", "--load_path", "saved_models/killed", "--overwrite")
     run(place, "--num_train_iter", "3", "-sn", "killed", *resume)
-    assert_same_runs(straight, killed)
+    compare_runs(assert_same, straight, killed)
 
 
-def test_run_killed_before_its_first_epoch_ended_can_be_resumed(place, straight):
+def test_run_killed_before_its_first_epoch_ended_can_be_resumed(place, straight, assert_same):
     early = place / "saved_models/early"
     process = start(place, "--num_train_iter", "3", "-sn", "early")
     wait_for((early / "last.ckpt").exists, process)
@@ -136,11 +119,11 @@ def test_run_killed_before_its_first_epoch_ended_can_be_resumed(place, straight)
     process.communicate()
     resume = ("--resume", "--load_path", "saved_models/early/last.ckpt", "--overwrite")
     run(place, "--num_train_iter", "3", "-sn", "early", *resume)
-    assert_same_runs(straight, early)
+    compare_runs(assert_same, straight, early)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_writes_a_checkpoint_in_mid_epoch_and_says_how_to_go_on(place, number):
+def test_signal_writes_a_checkpoint_in_mid_epoch_and_says_how_to_go_on(place, number, assert_same):
     name = number.name.lower()
     long = ("--num_train_iter", "80", "--epoch", "1", "-sn", name)
     folder = place / "saved_models" / name
@@ -163,5 +146,5 @@ def test_signal_writes_a_checkpoint_in_mid_epoch_and_says_how_to_go_on(place, nu
         run(place, *long[:-1], "whole")
     one = torch.load(folder / "last.ckpt", weights_only=True)
     other = torch.load(whole / "last.ckpt", weights_only=True)
-    same(one, other)
+    assert_same(one, other)
     assert (folder / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
