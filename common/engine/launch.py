@@ -126,6 +126,8 @@ def conduct(
         trainer.fit()
     except Interrupted as stop:
         raise Interrupted(f"{stop}\n{go_on}", stop.exit_code) from None
+    except KeyboardInterrupt:  # a second Ctrl-C
+        raise Interrupted(f"Stopped at once; what was saved last stays.\n{go_on}") from None
     finally:
         run.close()
     summary = finish(trainer, run, drawn, time.monotonic() - started)
