@@ -24,6 +24,7 @@ from adacm import main as adacm_command
 from benchmarks.baselines import __main__ as baseline_command
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
+from common.data.twin import TWINS
 from common.engine.launch import DRAWN, read_summary
 from common.engine.runlog import ENVIRONMENT, LAST, SUMMARY, write_json
 from common.flags import at_least_0
@@ -173,7 +174,7 @@ def _row(summary: dict) -> dict:
 def _finished(comparison: Comparison, method: str, size: Size, seed: int, work: Path) -> dict:
     """The summary of a run, trained now unless it was finished before."""
     run = work / f"{comparison.twin}_{method}_seed{seed}"
-    if not (run / SUMMARY).exists():
+    if not (run / SUMMARY).exists() or not read_summary(run)["finished"]:
         code = comparison.train(method, size, seed, work, run)
         if code:
             raise UserError(f"the run in {run} ended with exit code {code}; its log says why.")
@@ -187,7 +188,14 @@ def _draw(comparison: Comparison, size: Size, work: Path) -> dict:
         words = ["twin", comparison.twin, "--out", str(twin), "--scale", str(size.scale)]
         if data_command.main(words):
             raise UserError("the stand-in data could not be drawn.")
-    return json.loads((twin / DRAWN_MARK).read_text(encoding="utf-8"))
+    mark = json.loads((twin / DRAWN_MARK).read_text(encoding="utf-8"))
+    if (mark["scale"], mark["generator"]) != (size.scale, TWINS[comparison.twin][1]):
+        raise UserError(
+            f"{twin} was drawn otherwise (scale {mark['scale']}, version {mark['generator']}) than "
+            "this comparison needs; delete the folder, and the runs beside it, or give another "
+            "--work."
+        )
+    return mark
 
 
 def compare(name: str, size_name: str, seeds: list[int], work: Path) -> dict:

@@ -87,10 +87,12 @@ def measure(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, list
     return seconds
 
 
-def peak_memory(step: Callable[[], None], device: torch.device) -> int | None:
+def peak_memory(variant: Variant, settings: tuple) -> int | None:
     """Bytes the GPU held at most during a step; None on the CPU, where nothing counts it."""
+    device = settings[-1]
     if device.type != "cuda":
         return None
+    step = s2ver_step(variant, *settings)
     torch.cuda.reset_peak_memory_stats(device)
     step()
     return torch.cuda.max_memory_allocated(device)
@@ -111,6 +113,7 @@ def _run(argv: list[str]) -> int:
     settings = (args.backbone, args.image_size, args.batch_size, args.uratio, device)
     steps = {name: s2ver_step(variant, *settings) for name, variant in VARIANTS.items()}
     seconds = measure(steps, args.rounds)
+    steps.clear()  # each variant's memory is its own
     images = args.batch_size * (1 + 3 * args.uratio)
     rows = {}
     for name, values in seconds.items():
@@ -118,7 +121,7 @@ def _run(argv: list[str]) -> int:
         rows[name] = {
             "speed_up": statistics.median(ratios),
             "images_per_second": images / statistics.median(values),
-            "peak_memory_bytes": peak_memory(steps[name], device),
+            "peak_memory_bytes": peak_memory(VARIANTS[name], settings),
         }
         print(f"{name:<30}{rows[name]['speed_up']:>7.2f}x{rows[name]['images_per_second']:>9.1f}/s")
     if args.out:

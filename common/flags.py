@@ -36,6 +36,7 @@ def number(
 
 count = number(int, low=1)
 at_least_0 = number(int, low=0)
+a_seed = number(int, low=0, high=2**32 - 1)  # what NumPy's generator takes
 
 
 def add_laboratory_flags(
@@ -75,7 +76,7 @@ def add_laboratory_flags(
     add("--channels_last", action="store_true", help="memory layout that convolutions prefer")
     add("--compile", action="store_true", help="compile the network with torch.compile")
     add("--fast", action="store_true", help="all that changes results by no more than noise")
-    add("--data_seed", type=at_least_0, help="seed of the labelled split; default: --seed")
+    add("--data_seed", type=a_seed, help="seed of the labelled split; default: --seed")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add(
         "--val_fraction",
@@ -136,6 +137,10 @@ def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
             )
         flag = action.option_strings[-1]
         if action.nargs == 0:  # a switch
+            if not isinstance(value, bool):
+                raise UserError(
+                    f"the file of --c, {path}, sets '{name}' to {value!r}; expected true or false."
+                )
             arguments += [flag] if value else []
         elif value is not None:
             arguments.append(f"{flag}={value}")
@@ -150,6 +155,7 @@ def resume_command(
     Args:
         takes_path: the command's ``--resume`` takes the checkpoint itself.
     """
+    argv = without_option(argv, "--stop_after_epoch")
     if takes_path:
         words = without_option(argv, "--resume")
         return f"{program} {shlex.join([*words, '--resume', str(checkpoint)])}"

@@ -48,6 +48,12 @@ class BestCheckpoint(Callback):
             checkpoint.save(state, trainer.run.path / BEST)
 
 
+def best_of(source: Path) -> Path | None:
+    """The ``model_best.pth`` that belongs to a checkpoint or run folder, if it has one."""
+    best = (source if source.is_dir() else source.parent) / BEST
+    return best if best.is_file() else None
+
+
 def index_file(run: Path, dataset: str, num_labels: int) -> Path:
     """Where a run keeps the positions of its labelled images."""
     return run / f"sampled_label_idx_{dataset}_{num_labels}.npy"
@@ -58,16 +64,20 @@ def write_statistics(
 ) -> Path:
     """Write the labelled images' class histogram to ``<folder>/<dataset>_<number>.json``."""
     number = np.bincount(labels, minlength=len(classes))
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{dataset}_{len(labels)}.json"
-    write_json(
-        path,
-        {
-            "distribution": (number / number.sum()).tolist(),
-            "counts": number.tolist(),
-            "classes": list(classes),
-        },
-    )
+    content = {
+        "distribution": (number / number.sum()).tolist(),
+        "counts": number.tolist(),
+        "classes": list(classes),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, content)
+    except OSError as error:
+        raise UserError(
+            f"the class histogram cannot be written to {path} ({error.strerror}); move what is in "
+            "the way, or start from another folder."
+        ) from None
     return path
 
 
@@ -92,7 +102,10 @@ def resume(trainer: Trainer, path: Path, ema_reload_each_epoch: bool = False) ->
         log.info("going on from %s after epoch %d, step %d", path, state["epoch"], state["step"])
     elif {"model", "optimizer", "ema_model"} <= state.keys():
         _load_best(trainer, state, path)
-        average = {f"model.{name}": value for name, value in state["ema_model"].items()}
+        average = {
+            f"model.{name.removeprefix('module.')}": value
+            for name, value in state["ema_model"].items()
+        }
         log.warning(
             "%s holds model, optimiser and schedule only, so epochs count from 1 again; resume "
             "from %s for an exact continuation.",
@@ -114,12 +127,12 @@ def _load_best(trainer: Trainer, state: dict, path: Path) -> None:
         weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
         trainer.method.model.load_state_dict(weights)
         trainer.optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        if trainer.scheduler and state.get("scheduler"):
+            trainer.scheduler.load_state_dict(state["scheduler"])
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise UserError(
             f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
             "check --backbone, --num_classes and --low_dim."
         ) from None
-    if trainer.scheduler and state.get("scheduler"):
-        trainer.scheduler.load_state_dict(state["scheduler"])
     if isinstance(trainer.ema, ParameterEMA):
         trainer.ema.restart(trainer.method)

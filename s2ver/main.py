@@ -42,7 +42,7 @@ QUIRKS = Path(__file__).with_name("quirks.yaml")
 NEUTRAL = IGNORED.keys() | {
     *("save_dir", "save_name", "resume", "load_path", "overwrite", "c", "gpu", "device"),
     *("data_dir", "train_data_dir", "test_data_dir", "num_workers", "eval_batch_size"),
-    *("precision", "amp", "channels_last", "compile", "fast", "corrected", "stop_after_epoch"),
+    *("amp", "channels_last", "compile", "fast", "corrected", "stop_after_epoch"),
     *("pretrained", "ema_reload_each_epoch", "count_iterations"),
 }
 
@@ -134,7 +134,10 @@ def build_trainer(
         ParameterEMA(method, args.ema_m),
         run=run,
         callbacks=tuple(callbacks),
-        identity={"method": entry.name, **identity, "labelled_images": labelled},
+        identity={
+            **{"method": entry.name, **identity, "labelled_images": labelled},
+            "images": images.train.fingerprint(),
+        },
     )
 
 
@@ -164,8 +167,13 @@ def _settle(args, explicit: set[str], device: torch.device, register: list[quirk
     if args.resume and not args.load_path:
         raise UserError("--resume needs --load_path: the run folder or checkpoint to go on from.")
     if args.load_path and not args.resume:
+        log.warning(
+            "--load_path has no effect without --resume; to start from weights use --pretrained."
+        )
+    if Path(args.dataset).name != args.dataset:
         raise UserError(
-            "--load_path does nothing without --resume; to start from weights use --pretrained."
+            f"--dataset {args.dataset} is a path; give a plain name, and the folders by "
+            "--train_data_dir and --test_data_dir."
         )
     if args.resume and not Path(args.load_path).exists():
         raise UserError(
@@ -202,22 +210,29 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
 
     # All that can be refused is refused before the first file is written or replaced.
     launch.warn_ignored({**IGNORED, **entry.ignored}, explicit)
-    images = data.split(manifest, args, _index_to_read(args, index_file))
+    source = _index_to_read(args, index_file)
+    images = data.split(manifest, args, source)
     launch.seed_everything(args.seed)
     trainer = build_trainer(entry, args, images, run, device)
     if args.resume:
         artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
 
     goes_on = args.resume and run.holds(Path(args.load_path))
+    best = artefacts.best_of(Path(args.load_path)) if args.resume and not goes_on else None
     run.open(overwrite=args.overwrite, resume=goes_on, keep=(index_file.name,))
     log_to(run.path)
+    launch.record(run, entry.name, args, register, device, images.train, images.test)
+    if best:
+        run.take_over(best)
     if images.split.reused:
-        log.info("labelled images read back from %s; delete it to draw others", index_file)
+        log.warning(
+            "labelled images read back from %s, whatever the seeds say; delete it to draw others",
+            source,
+        )
     np.save(index_file, images.split.labelled)
     artefacts.write_statistics(
         Path("data_statistics"), args.dataset, images.labelled.labels, images.train.classes
     )
-    launch.record(run, entry.name, args, register, device, images.train, images.test)
     launch.conduct(trainer, entry.program, argv, manifest.drawn)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from common.cli import boolean
-from common.flags import add_laboratory_flags, at_least_0, count, number
+from common.flags import a_seed, add_laboratory_flags, at_least_0, count, number
 from s2ver.model import TRUNKS
 from s2ver.objective import RELATIONS
 
@@ -65,7 +65,7 @@ def _run_flags(group) -> None:
         help="replace (or go on in) an existing run folder",
     )
     add("--c", default="", metavar="YAML", help="file of flags; the command line wins over it")
-    add("--seed", type=at_least_0, default=1, help="seed of everything")
+    add("--seed", type=a_seed, default=1, help="seed of everything")
 
 
 def _training_flags(group) -> None:
@@ -123,7 +123,7 @@ def _data_flags(group) -> None:
     add("--train_data_dir", default="", help="training images, one sub-folder a class")
     add("--test_data_dir", default="", help="test images, one sub-folder a class")
     add("-ds", "--dataset", default="cifar10", help="fi, SE30K8, emoset, emotion6, bass, …")
-    add("-nc", "--num_classes", type=count, default=10, help="class folders")
+    add("-nc", "--num_classes", type=number(int, low=2), default=10, help="class folders")
     add("--num_workers", type=at_least_0, default=1, help="loader processes a stream")
     add("--gpu", type=at_least_0, help="CUDA device")
 

@@ -16,7 +16,11 @@ from common import quirks
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
 REGISTERS = sorted(ROOT.glob("*/quirks.yaml"))
-PARSERS = {"s2ver/main.py": "s2ver.options"}
+PARSERS = {
+    "s2ver/main.py": "s2ver.options",
+    "adacm/main.py": "adacm.options",
+    "dimva/train.py": "dimva.options",
+}
 RUN = re.compile(r"(?:^|`)[ ]*(python (?:-m )?[^`\n]+)", re.MULTILINE)
 
 
@@ -69,3 +73,8 @@ def test_files_that_pages_link_to_exist():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_pages_hold_no_placeholder():
+    for page in PAGES:
+        assert not re.search(r"\b[A-Z]+_(TIME|RESULT|BLOCK)\b", page.read_text(encoding="utf-8"))

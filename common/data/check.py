@@ -27,7 +27,7 @@ def decode_error(path: str | Path) -> str | None:
     """
     try:
         with Image.open(path) as image:
-            image.draft("RGB", (image.width // 8, image.height // 8))
+            image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return str(error) or type(error).__name__

@@ -204,9 +204,12 @@ def plain_errors(loader: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tens
 
 
 def quiet_worker(_number: int) -> None:
-    """Leave Ctrl-C to the main process, and decode with one thread a worker."""
+    """Leave signals to the main process, and decode with one thread a worker.
+
+    A job manager signals the whole group; the workers end when the main process is done with them.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +50,12 @@ class Manifest:
                 f"{self.name}: {self.table[twice]['path'].iloc[0]} is listed twice; "
                 "an image may stand in one split only."
             )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every image's class folder, file name and label, in order."""
+        rows = zip(self.table["path"], self.labels, strict=True)
+        text = "\n".join(f"{Path(p).parent.name}/{Path(p).name} {label}" for p, label in rows)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def split(self, name: str) -> Manifest:
         """The rows of one split, in the table's order, with a fresh index."""

@@ -48,7 +48,7 @@ def prepare_bass(
     Raises:
         UserError: something is missing or not as expected; the sentence says what.
     """
-    table = _read_ratings(source)
+    table, out = _read_ratings(source), out.resolve()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} already exists; choose another --out or delete it first.")
     table["motif"] = table["path"].map(lambda p: Path(p).stem.rstrip("0123456789"))
@@ -120,6 +120,8 @@ def _read_ratings(source: Path) -> pd.DataFrame:
             f"{file} lacks the column(s) {', '.join(sorted(missing))}; it has "
             f"{', '.join(map(str, table.columns))}."
         )
+    if table.empty:
+        raise UserError(f"{file} has a header and no rows; copy the download again.")
     for name, meaning in (("v", "valence"), ("a", "arousal")):
         values = pd.to_numeric(table[name], errors="coerce")
         wrong = ~values.between(LOWEST, HIGHEST)

@@ -61,7 +61,7 @@ def make_twin(
     if not (math.isfinite(scale) and scale > 0):
         raise UserError(f"--scale {scale} is not a positive number; 1 is the official size.")
     write, version, usual = TWINS[name.lower()]
-    out = Path(out)
+    out = Path(out).resolve()  # a link to a folder is followed, not replaced
     check_target(out, overwrite)
     size = size or usual
     work = make_beside(out)

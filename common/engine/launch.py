@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import Interrupted
+from common.cli import Interrupted, UserError
 from common.data.manifest import Manifest
 from common.engine.precision import apply_fast
 from common.engine.protocols import four_protocols
@@ -120,12 +120,24 @@ def conduct(
     run = trainer.run
     told = resume_command(command, argv, run.path / LAST, resume_takes_path)
     go_on = f"Go on with:\n  {told}"
+    if trainer.progress.epoch >= trainer.recipe.epochs and (run.path / SUMMARY).exists():
+        summary = read_summary(run.path)  # resumed after its end
+        print(headline_text(summary, run.path))
+        return summary
+    (run.path / SUMMARY).unlink(missing_ok=True)  # of an earlier, shorter part
     run.start_scalars(trainer.progress.global_step)
     started = time.monotonic()
     try:
         trainer.fit()
     except Interrupted as stop:
         raise Interrupted(f"{stop}\n{go_on}", stop.exit_code) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(
+            f"a loader process died ({str(error).splitlines()[0]}): the machine may be out of "
+            f"memory, or it was told to stop; --num_workers 0 does without. {go_on}"
+        ) from None
     except KeyboardInterrupt:  # a second Ctrl-C
         raise Interrupted(f"Stopped at once; what was saved last stays.\n{go_on}") from None
     finally:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -149,6 +150,10 @@ class RunFolder:
         """Whether `path` is this folder or lies in it."""
         return path.resolve().is_relative_to(self.path.resolve())
 
+    def take_over(self, file: Path) -> None:
+        """Copy a file of the run that is gone on with."""
+        shutil.copyfile(file, self.path / file.name)
+
     def open(self, *, overwrite: bool, resume: bool, keep: tuple[str, ...] = ()) -> None:
         """Make the folder, or take over an existing one.
 
@@ -199,10 +204,10 @@ class RunFolder:
             self.append_metrics(row)
 
     def start_scalars(self, step: int) -> None:
-        """Open the TensorBoard file; events of an earlier try from `step` on are hidden."""
+        """Open the TensorBoard file; events of an earlier try after `step` are hidden."""
         from torch.utils.tensorboard import SummaryWriter  # slow to import, needless for reading
 
-        self._writer = SummaryWriter(str(self.scalars_path), purge_step=step if step else None)
+        self._writer = SummaryWriter(str(self.scalars_path), purge_step=step + 1 if step else None)
 
     def scalars(self, prefix: str, values: dict, step: int) -> None:
         """Write every scalar of `values` to TensorBoard as ``prefix/name``."""

@@ -117,6 +117,7 @@ class Trainer:
         self.rate_used: float | None = None
         self.ended_early = False
         self._stop = StopRequest()
+        self._continues = False
         self._images, self._seconds = 0, 0.0
 
     @property
@@ -144,7 +145,7 @@ class Trainer:
         total = last * self.recipe.steps_per_epoch
         if self.run:
             self.run.rewrite_metrics(self.history)  # rows after the checkpoint are trained anew
-        if self.run and not (self.run.path / LAST).exists():
+        if self.run and not (self._continues and (self.run.path / LAST).exists()):
             self.save()  # a run killed in its first epoch can be resumed too
         with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
             while self.progress.epoch < last and not self.ended_early:
@@ -373,6 +374,7 @@ class Trainer:
             if type(callback).__name__ in state["callbacks"]:
                 callback.load_state_dict(state["callbacks"][type(callback).__name__], self.device)
         checkpoint.set_rng_state(state["rng"])
+        self._continues = True
 
     def save(self) -> Path | None:
         """Write ``last.ckpt``."""

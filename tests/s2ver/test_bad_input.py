@@ -51,7 +51,7 @@ def test_missing_data_folder(refused, tiny):
         [*tiny, "--data_dir", "nowhere"],
         "there is no folder nowhere/fi/train",
         "fi/train/<class>/<image>",
-        "python -m common.data twin fi --out data/fi",
+        "python -m common.data twin fi --out nowhere/fi",
         "python -m common.data prepare",
     )
 
@@ -228,10 +228,28 @@ def test_resume_without_load_path(refused, tiny):
     refused([*tiny, "--resume"], "--resume needs --load_path")
 
 
-def test_load_path_without_resume(refused, tiny):
-    refused(
-        [*tiny, "--load_path", "x"], "--load_path does nothing without --resume", "--pretrained"
-    )
+def test_load_path_without_resume_is_told_to_do_nothing(command, place, tiny):
+    seen = command([*tiny, "--load_path", "nowhere"], place)
+    assert seen.code == 0
+    assert seen.log.count("--load_path has no effect without --resume") == 1
+
+
+def test_dataset_name_that_is_a_path(refused, tiny, images):
+    words = ["-ds", "my/fi", "--train_data_dir", images / "fi/train"]
+    words += ["--test_data_dir", images / "fi/test"]
+    refused([*tiny, *words], "--dataset my/fi is a path", "--train_data_dir")
+
+
+def test_histogram_that_cannot_be_written(command, place, tiny):
+    (place / "data_statistics").write_text("in the way")
+    seen = command(tiny, place)
+    assert seen.code == 2
+    assert "the class histogram cannot be written" in seen.err and "Traceback" not in seen.err
+
+
+def test_switch_of_the_file_of_flags_that_is_no_truth_value(refused, tiny, place):
+    (place / "flags.yaml").write_text("corrected: 'false'")
+    refused([*tiny, "--c", "flags.yaml"], "flags.yaml", "'corrected'", "true or false")
 
 
 def test_load_path_that_does_not_exist(refused, tiny):

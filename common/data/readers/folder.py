@@ -36,7 +36,7 @@ def read_folders(
     classes: tuple[str, ...] = ()
     rows = []
     for split, folder in splits.items():
-        found = _class_folders(name, split, folder, hint or _help(name))
+        found = _class_folders(name, split, folder, hint or _help(name, folder))
         if not classes:
             classes = found
             if num_classes is not None and len(classes) != num_classes:
@@ -55,7 +55,7 @@ def read_folders(
                 rows.append((str(path.absolute()), label, split))
         if len(rows) == before:
             raise UserError(
-                f"{folder} has class folders but no image in them; {hint or _help(name)}"
+                f"{folder} has class folders but no image in them; {hint or _help(name, folder)}"
             )
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     present = table.groupby(["split", "label"]).size()
@@ -98,20 +98,18 @@ def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
-def _help(name: str) -> str:
-    known = describe(name)
-    commands = []
+def _help(name: str, folder: Path) -> str:
+    known, home = describe(name), folder.parent
+    told = "`python -m common.data prepare --help` lists the downloads that can be laid out"
+    if known and known.name == "bass":
+        command = f"python -m common.data prepare bass --source BASS --out {home}"
+        told = f"`{command}` lays out real images"
     if known and known.twin:
-        twin = f"python -m common.data twin {known.name} --out data/{known.name}"
-        commands.append(f"`{twin}` draws a stand-in")
-    commands.append(
-        "`python -m common.data prepare bass --source BASS --out data/bass` lays out real images"
-        if name.lower() == "bass"
-        else "`python -m common.data prepare --help` lists the downloads that can be laid out"
-    )
+        command = f"python -m common.data twin {known.name} --out {home}"
+        told = f"`{command}` draws a stand-in; {told}"
     return (
-        f"expected <data_dir>/{name}/train/<class>/<image> and the same under {name}/test, "
-        f"or folders given by --train_data_dir and --test_data_dir. {'; '.join(commands)}."
+        f"expected {home}/train/<class>/<image> and {home}/test/<class>/<image>, or folders given "
+        f"by --train_data_dir and --test_data_dir. {told}."
     )
 
 

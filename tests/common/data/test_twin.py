@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,16 @@ def test_odd_targets_and_scales_are_told_in_a_sentence(tmp_path, capsys):
         assert twin(out, *flags) == 2
         assert told in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_published_command_can_be_tried_on_the_documented_twin():
+    page = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    scale = float(re.search(r"twin fi --out data/fi --scale ([0-9.]+)", page).group(1))
+    assert min(fi.split_counts(scale)["train"].values()) >= 1600 // 8
+
+
+def test_link_to_an_empty_folder_is_followed(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "fi").symlink_to(tmp_path / "disk")
+    assert twin(tmp_path / "fi") == 0
+    assert (tmp_path / "fi").is_symlink() and (tmp_path / "disk/DRAWN.json").is_file()
