@@ -93,7 +93,8 @@ def resume(trainer: Trainer, path: Path, files: AuthorsFiles) -> None:
     """Go on from `path`: a run folder, its ``last.ckpt``, or one of the authors' checkpoints.
 
     ``last.ckpt`` restores everything. The authors' checkpoints restore model, average, optimiser
-    and epoch; the margins, which they do not hold, are computed anew from the average.
+    and epoch; the margins, which they do not hold, are computed anew from the average, and the
+    learning rate is this run's.
 
     Raises:
         UserError: missing or damaged file, or one of another model or training.
@@ -107,10 +108,11 @@ def resume(trainer: Trainer, path: Path, files: AuthorsFiles) -> None:
         _load_authors(trainer, state, path)
         files.best = float(state["best_acc"])
         log.warning(
-            "%s holds neither margins nor the generators' states: the margins come from its "
-            "average anew, and what is drawn differs; resume from %s for an exact continuation.",
-            path,
-            LAST,
+            "%s holds model, average, optimiser and epoch alone: the margins come from its average "
+            "anew, what is drawn differs, and %s and the other tables start anew; that the flags "
+            "(seed, labels, learning rate, validation share) are those of its training is not "
+            "checked, and the learning rate is --lr. Resume from %s for an exact continuation.",
+            *(path, TABLE, LAST),
         )
     else:
         keys = ", ".join(map(str, list(state)[:6]))
@@ -125,6 +127,7 @@ def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
         {authors_name(name.removeprefix(PREFIX)): value for name, value in state[part].items()}
         for part in ("state_dict", "ema_state_dict")
     )
+    rates = [group["lr"] for group in trainer.optimizer.param_groups]
     try:
         trainer.method.model.load_state_dict(live)
         trainer.ema.load_state_dict({f"model.{name}": value for name, value in average.items()})
@@ -134,6 +137,8 @@ def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
             f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
             "check --backbone and --dataset."
         ) from None
+    for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
     epoch = int(state["epoch"])
     if epoch >= trainer.recipe.epochs:
         raise UserError(f"{path} is after epoch {epoch}, the last one; give more --epochs.")

@@ -1,8 +1,8 @@
 """Do unlabelled images pay? A paper's method against its baselines with the same few labels.
 
 All train on the same labelled images of a drawn stand-in for as many steps with the same backbone,
-image size and seeds; each keeps its own paper's defaults otherwise. Nothing is chosen by looking at
-results: the verdict is on the last epoch.
+image size and seeds. The methods keep the settings of their papers, the baselines the optimiser of
+the shared flags. Nothing is chosen by looking at results: the verdict is on the last epoch.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ training images by valence.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ import numpy as np
 import common.data.__main__ as data_command
 from benchmarks.semi_supervision import interval, verdict
 from common.cli import UserError, entry_point
+from common.data.readers.folder import DRAWN_MARK
 from common.data.readers.va import read_ratings
+from common.data.twin import TWINS
 from common.data.twins.va import WORDS
 from common.engine.launch import DRAWN
 from common.engine.runlog import ENVIRONMENT, write_json
@@ -80,6 +83,26 @@ def lay_out_bass(bass: Path, root: Path, lexicon: Path | None) -> None:
         (root / LEXICON).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def data_root(args, data: str) -> Path:
+    """Where a set of this size stands; BASS with another source or lexicon stands elsewhere."""
+    tag = _digest(args.bass, args.lexicon) if data == "bass" else ""
+    return args.work / args.size / f"{data}_data{tag}"
+
+
+def runs_root(args, data: str) -> Path:
+    """Where the runs on a set stand: apart for all that changes them and is not in their names."""
+    start = args.pretrained.stem
+    start += _digest(args.pretrained) if args.pretrained.exists() else ""
+    epochs = args.epochs or SIZES[args.size].epochs
+    tag = _digest(args.bass, args.lexicon) if data == "bass" else ""
+    return args.work / args.size / f"epochs{epochs}" / start / f"{data}{tag}"
+
+
+def _digest(*paths: Path | None) -> str:
+    text = "\n".join(str(path and path.resolve()) for path in paths)
+    return "_" + hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
 def flags_of(size: Size, args, data: str, seed: int, mode: str) -> list[str]:
     """The command line of one stage, beyond the program's name."""
     name, rated = ("FI", []) if data == "twin" else ("Flickr", ["--va_dataset", "bass"])
@@ -88,8 +111,8 @@ def flags_of(size: Size, args, data: str, seed: int, mode: str) -> list[str]:
         *("--num_epochs", str(args.epochs or size.epochs), "--batch_size", str(size.batch_size)),
         *("--seed", str(seed), "--backbone", size.backbone, "--image_size", str(size.image_size)),
         *("--pretrained", str(args.pretrained), "--corrected", "--device", args.device, *rated),
-        *("--num_workers", str(args.num_workers), "--out", str(args.work / data)),
-        *("--data_root", str(args.work / f"{data}_data"), "--overwrite"),
+        *("--num_workers", str(args.num_workers), "--out", str(runs_root(args, data))),
+        *("--data_root", str(data_root(args, data)), "--overwrite"),
     ]
     if data == "bass":
         words += ["--va_root", str(args.bass)]
@@ -101,7 +124,7 @@ def run_stage(size: Size, args, data: str, seed: int, mode: str) -> dict:
     """Train one stage, or read the final test of the same stage if it was finished before."""
     argv = flags_of(size, args, data, seed, mode)
     name = "FI" if data == "twin" else "Flickr"
-    files = Files(args.work / data, mode, "single", name, seed)
+    files = Files(runs_root(args, data), mode, "single", name, seed)
     if not (files.run / FINAL).exists() and (code := training.main(argv)):
         raise UserError(f"the run {files.run} ended with exit code {code}; see its log.txt.")
     final = json.loads((files.run / FINAL).read_text(encoding="utf-8"))["test_va"]
@@ -109,14 +132,25 @@ def run_stage(size: Size, args, data: str, seed: int, mode: str) -> dict:
 
 
 def prepare(size: Size, args, data: str) -> dict:
-    """Draw the twin or lay BASS out, once; what the result says of the data."""
-    root = args.work / f"{data}_data"
+    """Draw the twin or lay BASS out, once; what the result says of the data.
+
+    Raises:
+        UserError: the twin cannot be drawn, or the one that is there was drawn otherwise.
+    """
+    root = data_root(args, data)
     if data == "twin":
-        if not root.exists():
+        if not (root / DRAWN_MARK).exists():
             flags = ["--scale", str(size.scale), "--seed", "0"]
             if data_command.main(["twin", "va", "--out", str(root), *flags]):
                 raise UserError("the stand-in data could not be drawn.")
-        return {"note": DRAWN, "twin": json.loads((root / "DRAWN.json").read_text())}
+        mark = json.loads((root / DRAWN_MARK).read_text(encoding="utf-8"))
+        if (mark["scale"], mark["generator"]) != (size.scale, TWINS["va"][1]):
+            raise UserError(
+                f"{root} was drawn otherwise (scale {mark['scale']}, version {mark['generator']}) "
+                "than this comparison needs; delete the folder, and the runs beside it, or give "
+                "another --work."
+            )
+        return {"note": DRAWN, "twin": mark}
     lay_out_bass(args.bass, root, args.lexicon)
     note = "BASS silhouettes (Kawai, Lukács & Ansorge 2021, CC BY 4.0), US ratings"
     return {"note": note, "lexicon": MADE_UP if args.lexicon is None else "the user's"}
@@ -148,7 +182,7 @@ def compare(args) -> dict:
         entry["verdict"] = entry[f"difference_{JUDGED}"]["verdict"]
         result["sets"][data] = entry
     result["flags"] = flags_of(size, args, "twin", 0, "MODE")[8:20]
-    name = Files(args.work / "twin", "one_stage", "single", "FI", args.seeds[0])
+    name = Files(runs_root(args, "twin"), "one_stage", "single", "FI", args.seeds[0])
     result["environment"] = json.loads((name.run / ENVIRONMENT).read_text(encoding="utf-8"))
     return result
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from common.cli import UserError
 from common.engine import checkpoint
 from common.engine.runlog import LAST
 from common.engine.trainer import Trainer
+from common.flags import without_option
+from dimva.selection import Selection
 
 FINAL = "final.json"
 PREDICTIONS = "test_va_predictions.csv"
@@ -74,36 +77,40 @@ class Files:
                 ) from None
 
 
-def first_stage_state(files: Files, args) -> dict:
-    """The weights that the second stage starts from.
+def require_first_stage(files: Files, program: str, argv: list[str]) -> None:
+    """Refuse a second stage without the first one's checkpoint.
+
+    Args:
+        program: what a person types before `argv`.
+        argv: the arguments of this run.
 
     Raises:
-        UserError: there are none; the sentence says what to run first.
+        UserError: there is none; the sentence says what to run first.
     """
     if not files.first_stage.is_file():
-        command = (
-            f"python dimva/train.py --gpu_num {args.gpu_num} --dataname {args.dataname} "
-            f"--mode one_stage --task {args.task} --seed {args.seed}"
-        )
+        words = shlex.join([*without_option(argv, "--mode"), "--mode", "one_stage"])
         raise UserError(
-            f"two_stage starts from {files.first_stage}, which is not there; run first `{command}` "
-            "with the same --out and --backbone."
+            f"two_stage starts from {files.first_stage}, which is not there; run first "
+            f"`{program} {words}`."
         )
-    return checkpoint.load(files.first_stage)
 
 
-def tested_state(files: Files) -> dict:
+def tested_state(files: Files, keep_best: bool = False) -> dict:
     """The weights that the final test is on.
 
     Raises:
-        UserError: validation r of valence never rose above 0 and patience did not run out, so
-            nothing was saved; the authors' code fails here too.
+        UserError: validation r of valence never rose above 0 (with `keep_best`: was never a
+            number) and patience did not run out, so nothing was saved; the authors' code fails
+            here too.
     """
     if not files.checkpoint.is_file():
+        found, also = "rose above 0", ", or give --keep_best"
+        if keep_best:
+            found, also = "was a number", ""
         raise UserError(
-            f"no epoch's validation r of valence rose above 0, so there is no {files.checkpoint} "
-            f"to test; train longer or with another --lr, or give --keep_best. The last weights "
-            f"are in {files.run / LAST}."
+            f"no epoch's validation r of valence {found}, so there is no {files.checkpoint} "
+            f"to test; train longer or with another --lr{also}. The last weights are in "
+            f"{files.run / LAST}."
         )
     return checkpoint.load(files.checkpoint)
 
@@ -123,13 +130,39 @@ def _figure(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.4g}"
 
 
-def resume(trainer: Trainer, path: Path) -> None:
+def resume(trainer: Trainer, path: Path, selection: Selection, files: Files) -> dict | None:
     """Go on from `path`: a run folder or its ``last.ckpt``.
 
+    Returns:
+        The weights that the run chose so far, which stand in ``checkpoints`` beside the ``runs``
+        of `path`; None where no epoch was saved.
+
     Raises:
-        UserError: missing or damaged file, or one of another training.
+        UserError: missing or damaged file, or one of another training; or the chosen weights are
+            not there, without which the final test could not be made.
     """
-    state = checkpoint.load(path / LAST if path.is_dir() else path)
+    path = path / LAST if path.is_dir() else path
+    state = checkpoint.load(path)
     if "identity" not in state:
         raise UserError(f"{path} holds no training to go on with; give a run folder or {LAST}.")
     trainer.load_state_dict(state)
+    saved = selection.replay(trainer).saved
+    if not saved:
+        return None
+    chosen = files.checkpoint
+    if not trainer.run.holds(path):
+        chosen = path.resolve().parent.parent.parent / "checkpoints" / chosen.name
+    if not chosen.is_file():
+        raise UserError(
+            f"{path} goes on with a run whose epoch {saved[-1] + 1} is the chosen one, but its "
+            f"weights, {chosen}, are not there; put them back, or train anew without --resume."
+        )
+    return checkpoint.load(chosen)
+
+
+def take_over(files: Files, chosen: dict | None) -> None:
+    """Put the weights chosen so far in place; None takes an older run's away."""
+    if chosen is None:
+        files.checkpoint.unlink(missing_ok=True)
+    else:
+        checkpoint.save(chosen, files.checkpoint)

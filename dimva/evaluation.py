@@ -121,7 +121,7 @@ def report(
         settings: task and loss.
         converter: of the categorical set.
         label_order: ``converter`` compares ids of two numberings as the authors do; ``folder``
-            brings both to the folders'.
+            brings both to the folders', and weighs several labels by the true positives.
         intervals: add 95% bootstrap intervals.
 
     Returns:
@@ -146,8 +146,7 @@ def report(
     out["accuracy_authors"] = objective.accuracy(predicted, true)
     predicted, true = (ids.numpy() for ids in _one_numbering(compared, kind, settings, converter))
     out["accuracy_corrected"] = objective.accuracy_by_support(predicted, true)
-    corrected = label_order == "folder" and not converter.multilabel
-    out["accuracy"] = out["accuracy_corrected" if corrected else "accuracy_authors"]
+    out["accuracy"] = out["accuracy_corrected" if label_order == "folder" else "accuracy_authors"]
     return out
 
 

@@ -81,7 +81,8 @@ def _quirk_flags(add) -> None:
         "--label_order",
         choices=("converter", "folder"),
         default="converter",
-        help="numbering in which `accuracy` compares; the other figure is reported beside it",
+        help="numbering in which `accuracy` compares; folder also weighs the classes of LDL sets "
+        "by the true positives; the other figure is reported beside it",
     )
     add(
         "--split_once",

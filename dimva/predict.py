@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from common.cli import UserError, choose_device, entry_point
+from common.data.check import decode_errors
 from common.data.dataset import ViewDataset
 from common.data.lexicon import read_lexicon
 from common.data.loaders import eval_loader, plain_errors
@@ -56,19 +57,37 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@torch.no_grad()
-def predict(model: DimensionalResNet, folder: Path, args, device: torch.device) -> pd.DataFrame:
-    """A row an image, sorted by path: ``path`` (relative to `folder`), ``valence``, ``arousal``.
-
-    In the multi task also ``logit_0``, ``logit_1``, … in the alphabetical order of the classes.
+def find(folder: Path, workers: int = 2) -> tuple[list[str], list[str]]:
+    """Paths relative to `folder`, sorted: the images, and those left out as unreadable.
 
     Raises:
-        UserError: there is no folder, or no image in it.
+        UserError: there is no folder, no image in it, or none that can be decoded.
     """
     images = images_below(folder) if folder.is_dir() else []
     if not images:
         raise UserError(f"there is no image in {folder}; --images takes a folder of images.")
-    paths = [path.relative_to(folder).as_posix() for path in images]
+    good, bad = [], []
+    for path, error in zip(images, decode_errors(images, workers), strict=True):
+        name = path.relative_to(folder).as_posix()
+        (bad if error else good).append(name)
+        if error:
+            log.warning("unreadable image left out: %s (%s)", path, error)
+    if not good:
+        raise UserError(
+            f"none of the {len(bad)} images in {folder} can be decoded, {bad[0]} being the first; "
+            "copy them again."
+        )
+    return good, bad
+
+
+@torch.no_grad()
+def predict(
+    model: DimensionalResNet, folder: Path, paths: list[str], args, device: torch.device
+) -> pd.DataFrame:
+    """A row an image: ``path`` (relative to `folder`), ``valence``, ``arousal``.
+
+    In the multi task also ``logit_0``, ``logit_1``, … in the alphabetical order of the classes.
+    """
     table = pd.DataFrame({"path": paths, "label": 0, "split": "test"})
     dataset = ViewDataset(
         Manifest("images", folder, ("image",), table), eval_views(args.image_size)
@@ -83,9 +102,11 @@ def predict(model: DimensionalResNet, folder: Path, args, device: torch.device) 
     return pd.concat([table[["path"]], pd.DataFrame(values, columns=names)], axis=1)
 
 
-def _draw(predicted: pd.DataFrame, args) -> None:
+def _draw(predicted: pd.DataFrame, left_out: list[str], args) -> None:
     frame = read_delimited(args.truth, "a header with path, valence and arousal")
-    names = frame[column(frame, args.truth, ("path",))]
+    name = column(frame, args.truth, ("path",))
+    frame = frame[~frame[name].map(_posix).isin(left_out)]
+    names = frame[name]
     matched = match_images(names, map(Path, predicted["path"]), args.truth, _posix)
     rows = predicted.set_index("path").loc[[path.as_posix() for path in matched]]
     columns = {name: rows[name].to_numpy() for name in ("valence", "arousal")}
@@ -108,17 +129,19 @@ def _run(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     if (args.truth is None) != (args.figure is None):
         raise UserError("--truth and --figure go together: the figure compares with the truth.")
-    predicted = predict(
-        load_checkpoint(args.checkpoint), args.images, args, choose_device(args.device)
-    )
+    model, device = load_checkpoint(args.checkpoint), choose_device(args.device)
+    paths, left_out = find(args.images, args.num_workers)
+    predicted = predict(model, args.images, paths, args, device)
     try:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         predicted.to_csv(args.out, index=False)
     except OSError as error:
         raise UserError(f"--out {args.out} cannot be written ({error.strerror}).") from None
     print(f"{len(predicted)} images: {args.out}")
+    if left_out:
+        print(f"{len(left_out)} unreadable and left out: {', '.join(left_out)}")
     if args.figure:
-        _draw(predicted, args)
+        _draw(predicted, left_out, args)
         print(f"figure: {args.figure}")
     return 0
 

@@ -70,11 +70,16 @@ class Selection(Callback):
         self.path, self.early_stop, self.keep_best = Path(path), early_stop, keep_best
         self.choice = Choice((), -math.inf if keep_best else 0.0, 0, False)
 
+    def replay(self, trainer: Trainer, *now: float) -> Choice:
+        """Choose over the trainer's history, and the epoch being evaluated where it is given."""
+        past = [row[trainer.judged_on][trainer.recipe.metric] for row in trainer.history]
+        self.choice = choose([*past, *now], self.early_stop, self.keep_best)
+        return self.choice
+
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         """Save the live weights if this epoch is to be kept, and stop when patience is out."""
         metric, split = trainer.recipe.metric, trainer.judged_on
-        values = [row[split][metric] for row in trainer.history] + [results[split][metric]]
-        self.choice = choose(values, self.early_stop, self.keep_best)
+        self.replay(trainer, results[split][metric])
         if trainer.progress.epoch in self.choice.saved:
             checkpoint.save(trainer.method.model.state_dict(), self.path)
         if self.choice.stopped:

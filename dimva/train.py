@@ -15,7 +15,7 @@ import torch
 
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
-from common.engine import launch
+from common.engine import checkpoint, launch
 from common.engine.runlog import RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
 from dimva import artefacts, data, evaluation, figure, objective
@@ -50,17 +50,21 @@ def build_model(args, files: Files) -> DimensionalResNet:
     """The network with the weights its stage starts from, and frozen where the stage freezes.
 
     Raises:
-        UserError: the first stage's checkpoint is missing or of another model.
+        UserError: the first stage's checkpoint is damaged or of another model.
     """
     classes = len(objective.label_order(args.dataname)) if args.task == "multi" else None
-    state = artefacts.first_stage_state(files, args) if args.mode == "two_stage" else None
     model = DimensionalResNet(args.backbone, classes)
-    if state is None:
-        log.info("start: %s", start_from_imagenet(model, args.backbone, args.pretrained))
+    start = f"{args.load_path}"  # what is gone on with brings all weights
+    if args.mode == "one_stage":
+        if not args.resume:
+            start = start_from_imagenet(model, args.backbone, args.pretrained)
+        log.info("start: %s", start)
         return model
-    load_weights(model, state, files.first_stage)
+    if not args.resume:
+        start = files.first_stage
+        load_weights(model, checkpoint.load(start), start)
     trained = freeze(model, LAST_STAGE)
-    log.info("start: %s; %d tensors train, from %s on", files.first_stage, len(trained), trained[0])
+    log.info("start: %s; %d tensors train, from %s on", start, len(trained), trained[0])
     return model
 
 
@@ -143,7 +147,8 @@ def final_test(trainer: Trainer, sets: data.Sets, files: Files, args) -> dict[st
         UserError: the selection left no checkpoint.
     """
     method = trainer.method
-    load_weights(method.model, artefacts.tested_state(files), files.checkpoint)
+    state = artefacts.tested_state(files, args.keep_best)
+    load_weights(method.model, state, files.checkpoint)
     method.eval()
     evaluators = build_evaluators(sets, evaluation.AFTER_LOADING, args, trainer.device)
     final = {}
@@ -197,24 +202,28 @@ def train(argv: list[str]) -> int:
         raise UserError("--val_fraction must be above 0: the checkpoint is picked on those images.")
     files = Files(args.out, args.mode, args.task, args.dataname, args.seed)
     run = RunFolder(files.run, files.scalars)
-    if files.run.is_dir() and any(files.run.iterdir()) and not args.overwrite:
+    goes_on = args.resume and run.holds(args.load_path)  # nothing of the run is replaced
+    may_write = args.overwrite or goes_on
+    if files.run.is_dir() and any(files.run.iterdir()) and not may_write:
         raise UserError(
             f"{files.run} holds this run already; give --overwrite to replace it, or another --out "
             "or --seed."
         )
-    run.check(args.overwrite)
+    run.check(may_write)
+    if args.mode == "two_stage" and not args.resume:
+        artefacts.require_first_stage(files, PROGRAM, argv)
     plan = evaluation.plan(args.mode, args.task)
 
     # All that can be refused is refused before the first file is written or replaced.
     sets = data.read(args, plan.trained)
     launch.seed_everything(args.seed)
     trainer = build_trainer(args, plan, sets, files, run, device)
+    chosen = None
     if args.resume:
-        artefacts.resume(trainer, args.load_path)
-    run.open(overwrite=args.overwrite, resume=args.resume)
+        chosen = artefacts.resume(trainer, args.load_path, trainer.callbacks[0], files)
+    run.open(overwrite=may_write, resume=goes_on)
     files.make_folders()
-    if not args.resume:
-        files.checkpoint.unlink(missing_ok=True)  # never test an older run's weights
+    artefacts.take_over(files, chosen)
     log_to(run.path)
     tested = sets.named["test_va"]
     launch.record(run, "dimva", args, register, device, sets.named["train"], tested)

@@ -1,7 +1,9 @@
 """``python -m benchmarks.baselines METHOD [flags]``: train a baseline.
 
 The flags are those of ``python s2ver/main.py``, so that two runs differ in the method alone, and a
-few of the method's own; ``python -m benchmarks.baselines METHOD --help`` lists them all.
+few of the method's own; ``python -m benchmarks.baselines METHOD --help`` lists them all. A method's
+thresholds and weights have its paper's defaults; optimiser, rate, batch sizes and average have the
+shared ones (SGD, 0.03), and each module says which of its paper's differ.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ step (section 3 and the authors' code):
 L = CE(labelled) + lambda_u * (3.) + lambda_c * (4.).
 
 Defaults (section 4.1 and the authors' code for CIFAR): alpha 0.9, tau 0.95, T 0.8, t 0.2, lambda_u
-1, lambda_c 1, a memory of 5 steps, D 64 (``--low_dim``).
+1, lambda_c 1, a memory of 5 steps, D 64 (``--low_dim``). Optimiser, rate, batch sizes and average
+are the defaults of the shared flags; the paper's batches of 64 and 7 unlabelled images a labelled
+one are not (``--batch_size 64 --uratio 7``).
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 L = CE(labelled) + lambda_u * mean over all unlabelled images of
 1(max q >= tau) * CE(strong view, arg-max q), with q the softmax of the weak view: equations 3, 4.
 
-Defaults (table 4): tau 0.95, lambda_u 1. The paper's other settings, 7 unlabelled images a
-labelled one (``--uratio 7``), batches of 64, learning rate 0.03 with a cosine, average of 0.999,
-are flags of the shared command.
+Defaults (table 4): tau 0.95, lambda_u 1. Optimiser, rate, batch sizes and average are the defaults
+of the shared flags. SGD with Nesterov momentum, 0.03 with a cosine and the average of 0.999 are the
+paper's too; its batches of 64 and 7 unlabelled images a labelled one are not
+(``--batch_size 64 --uratio 7``).
 """
 
 from __future__ import annotations

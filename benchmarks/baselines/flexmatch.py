@@ -5,7 +5,9 @@ Zhang et al., NeurIPS 2021. sigma(c) counts the unlabelled images whose last con
 6 and 11 (threshold warm-up). An image predicted as c is kept from M(beta(c)) * tau on, with the
 convex M(x) = x / (2 - x): equation 12. The loss is FixMatch's.
 
-Defaults (section 4): tau 0.95, lambda_u 1, warm-up and convex mapping on.
+Defaults (section 4): tau 0.95, lambda_u 1, warm-up and convex mapping on. Optimiser, rate, batch
+sizes and average are the defaults of the shared flags, which differ from the paper's as FixMatch's
+do: batches of 64 and 7 unlabelled images a labelled one (``--batch_size 64 --uratio 7``).
 """
 
 from __future__ import annotations

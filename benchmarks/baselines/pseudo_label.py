@@ -7,6 +7,10 @@ Defaults: alpha_f = 3 (section 3.1) and no threshold. The paper's T1 = 100 and T
 of a training whose length it does not say, so they are shares of the training here: T2 is 0.4 of
 it, as in Oliver et al. (NeurIPS 2018, appendix B), and T1 a sixth of T2 as in the paper. Later
 comparisons keep confident predictions only: ``--threshold 0.95``.
+
+Optimiser, rate, batch sizes and average are the defaults of the shared flags. They are not the
+paper's: a decaying rate and a rising momentum without weight decay, batches of 32 labelled and 256
+unlabelled images, no average.
 """
 
 from __future__ import annotations

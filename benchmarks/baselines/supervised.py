@@ -1,4 +1,7 @@
-"""Supervised training on the labelled images alone."""
+"""Supervised training on the labelled images alone.
+
+Optimiser, rate, batch size and average are the defaults of the shared flags.
+"""
 
 from __future__ import annotations
 

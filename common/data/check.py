@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,13 +35,8 @@ def decode_error(path: str | Path) -> str | None:
     return None
 
 
-def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
-    """Open every image once and leave out, by name and with a count, those that cannot be decoded.
-
-    Raises:
-        UserError: more than 1% are unreadable.
-    """
-    paths = [str(manifest.root / p) for p in manifest.table["path"]]
+def decode_errors(paths: Sequence[str | Path], workers: int = 2) -> list[str | None]:
+    """:func:`decode_error` of every path, in order."""
     with ThreadPoolExecutor(max(1, workers)) as pool:  # Pillow decodes outside Python's lock
         checks = tqdm(
             pool.map(decode_error, paths),
@@ -50,7 +46,17 @@ def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
             leave=False,
             disable=not sys.stderr.isatty(),
         )
-        errors = list(checks)
+        return list(checks)
+
+
+def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
+    """Open every image once and leave out, by name and with a count, those that cannot be decoded.
+
+    Raises:
+        UserError: more than 1% are unreadable.
+    """
+    paths = [str(manifest.root / p) for p in manifest.table["path"]]
+    errors = decode_errors(paths, workers)
     bad = np.array([e is not None for e in errors])
     if not bad.any():
         return manifest

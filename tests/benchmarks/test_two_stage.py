@@ -50,3 +50,25 @@ def test_smallest_comparison_on_both_sets(bass, tmp_path, capsys):
         assert difference == [pytest.approx(wanted)]
         assert result["sets"][data]["verdict"] == "undecided: one seed"
     assert "DRAWN" in capsys.readouterr().out
+
+
+def test_other_flags_do_not_read_the_runs_of_earlier_ones(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(two_stage, "prepare", lambda size, args, data: {"note": ""})
+    monkeypatch.setattr(two_stage.training, "main", lambda argv: started.append(argv) or 1)
+    weights = tmp_path / "weights.pth"
+    weights.touch()
+    commands = ([], ["--epochs", "2"], ["--size", "smoke"], ["--pretrained", str(weights)])
+    for given in commands:
+        two_stage.main([*given, "--work", str(tmp_path), "--out", str(tmp_path / "x.json")])
+    outs = [argv[argv.index("--out") + 1] for argv in started]
+    assert len(set(outs)) == len(commands)
+
+
+def test_twin_of_another_scale_or_version_is_refused(tmp_path, capsys):
+    folder = tmp_path / "smoke" / "twin_data"
+    folder.mkdir(parents=True)
+    for scale, version in ((0.5, two_stage.TWINS["va"][1]), (0.001, 0)):
+        (folder / "DRAWN.json").write_text(json.dumps({"scale": scale, "generator": version}))
+        assert two_stage.main(["--size", "smoke", "--work", str(tmp_path)]) == 2
+        assert f"scale {scale}, version {version}" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """``dimva/predict.py``: a row an image, and the figure."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -50,4 +52,43 @@ def test_folder_without_images_is_a_sentence(single, command):
     argv = ["--checkpoint", CHECKPOINT, "--images", "empty", "--out", "x.csv"]
     outcome = command([*argv, *FAST], single, predict.main)
     assert outcome.code == 2 and "no image in empty" in outcome.last_line
+    assert not (single / "x.csv").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_broken_image_is_named_and_left_out(single, images, command, workers):
+    folder = single / f"mixed{workers}"
+    shutil.copytree(images / "Emotion6/test", folder)
+    (folder / "joy/7.png").write_bytes(b"no image")
+    argv = ["--checkpoint", CHECKPOINT, "--images", folder, "--out", "mixed.csv"]
+    argv += [*FAST, "--num_workers", workers]
+    outcome = command(argv, single, predict.main)
+    assert outcome.code == 0, outcome.err
+    assert "unreadable image left out" in outcome.err and "joy/7.png" in outcome.err
+    assert "8 images: mixed.csv" in outcome.out
+    assert "1 unreadable and left out: joy/7.png" in outcome.out
+    table = pd.read_csv(single / "mixed.csv")
+    assert len(table) == 8 and "joy/7.png" not in set(table["path"])
+
+
+def test_truth_may_have_a_row_for_a_broken_image(single, images, command):
+    folder = single / "rated"
+    shutil.copytree(images / "Emotion6/test/joy", folder)
+    names = sorted(path.name for path in folder.iterdir())
+    (folder / names[0]).write_bytes(b"")
+    truth = pd.DataFrame({"path": names, "valence": [2.0, 4.0, 6.0], "arousal": [5.0, 4.0, 6.0]})
+    truth.to_csv(single / "rated.csv", index=False)
+    argv = ["--checkpoint", CHECKPOINT, "--images", folder, "--out", "va.csv"]
+    argv += ["--truth", "rated.csv", "--figure", "rated.png", *FAST]
+    outcome = command(argv, single, predict.main)
+    assert outcome.code == 0, outcome.err
+    assert (single / "rated.png").is_file()
+
+
+def test_folder_of_broken_images_is_a_sentence(single, command):
+    (single / "broken").mkdir()
+    (single / "broken/a.jpg").write_bytes(b"no image")
+    argv = ["--checkpoint", CHECKPOINT, "--images", "broken", "--out", "x.csv"]
+    outcome = command([*argv, *FAST], single, predict.main)
+    assert outcome.code == 2 and "none of the 1 images in broken" in outcome.last_line
     assert not (single / "x.csv").exists()

@@ -97,6 +97,22 @@ def test_label_order_of_rated_images_in_the_multi_task():
     assert (report["accuracy_authors"], report["accuracy_corrected"]) == (0.0, 1.0)
 
 
+def test_label_order_of_several_labels():
+    # Every word's cosine is above 0.5 but the second's for the last image.
+    converter = Converter(torch.tensor([[9.0, 1.0], [1.0, 9.0]]), True, torch.tensor([1, 0]))
+    va = torch.tensor([[5.0, 5.0], [5.0, 5.0], [9.0, 1.0]])
+    hot = torch.tensor([[1, 0], [1, 1], [0, 0]])
+    seen, settings = Seen(va, va, hot), Settings("one_stage", "single", True)
+    authors, corrected = (
+        evaluation.report(seen, "cls", settings, converter, order)
+        for order in ("converter", "folder")
+    )
+    # Intersection over union 2/3 and 1/2; predicted 3 and 2 times, true 2 and 1 times.
+    assert authors["accuracy"] == pytest.approx((3 * 2 / 3 + 2 * 1 / 2) / 5)
+    assert corrected["accuracy"] == pytest.approx((2 * 2 / 3 + 1 * 1 / 2) / 3)
+    assert authors["accuracy_corrected"] == corrected["accuracy"] == corrected["accuracy_corrected"]
+
+
 def test_split_once(parsed):
     plain = paths(read(parsed("two_stage", "multi", "Flickr")))
     corrected = paths(read(parsed("two_stage", "multi", "Flickr", "--split_once")))

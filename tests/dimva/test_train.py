@@ -1,6 +1,7 @@
 """Whole runs of the command line: files, stages, tasks."""
 
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -44,10 +45,14 @@ def test_second_stage_starts_from_the_first_by_name(single, command, tiny):
 
 
 def test_second_stage_says_what_to_run_first(place, command, tiny):
-    outcome = command(tiny("two_stage", "multi", "FI"), place)
+    argv = tiny("two_stage", "multi", "FI", "--seed", "7", "--out", "two_stage")
+    outcome = command(argv, place)
     assert outcome.code == 2
-    assert "--dataname FI --mode one_stage --task multi --seed 42" in outcome.last_line
-    assert not (place / "runs").exists()
+    words = [str(word) for word in argv]
+    at = words.index("--mode")
+    words = [*words[:at], *words[at + 2 :], "--mode", "one_stage"]
+    assert f"`python dimva/train.py {shlex.join(words)}`" in outcome.last_line
+    assert not any(place.iterdir())
 
 
 @pytest.mark.parametrize("dataname", ["FI", "FlickrLDL"])
@@ -79,7 +84,9 @@ def test_patience_ends_the_run_and_results_are_appended(place, command, tiny):
     assert results.read_text() == before * 2  # the same seed gives the same figures
 
 
-def test_nothing_to_test_is_a_sentence(place, command, tiny, monkeypatch):
+@pytest.mark.parametrize("given", [(), ("--keep_best",)])
+def test_nothing_to_test_is_a_sentence(place, command, tiny, monkeypatch, given):
     monkeypatch.setattr("dimva.train.Selection.on_evaluated", lambda *_: None)
-    outcome = command(tiny("one_stage", "single", "FI"), place)
-    assert outcome.code == 2 and "--keep_best" in outcome.last_line
+    outcome = command(tiny("one_stage", "single", "FI", *given), place)
+    assert outcome.code == 2 and "train longer" in outcome.last_line
+    assert ("--keep_best" in outcome.last_line) == (not given)

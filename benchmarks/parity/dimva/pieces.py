@@ -148,9 +148,14 @@ def finetune_multi_batch(case: Case) -> dict:
     return {
         "loss": np.array(told),
         "epoch_loss": np.mean(told),
-        "grad_pred_label": label.grad,
-        "grad_pred_va": va.grad,
+        "grad_pred_label": _gradient(label),
+        "grad_pred_va": _gradient(va),
     }
+
+
+def _gradient(given: torch.Tensor) -> torch.Tensor:
+    """Zeros where no batch had rows of the kind that reads `given`."""
+    return torch.zeros_like(given) if given.grad is None else given.grad
 
 
 @adapter("dimva/accuracy")
