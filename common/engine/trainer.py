@@ -190,9 +190,8 @@ class Trainer:
                 self.run.scalars(name, row[name], row["step"])
             self.run.scalars("train", {"lr": row["lr"]}, row["step"])
             self.save()
-        log.info(
-            "epoch %d/%d %s", row["epoch"], self.recipe.epochs, epoch_line(row, self.recipe.metric)
-        )
+            line = epoch_line(row, self.recipe.metric)
+            log.info("epoch %d/%d %s", row["epoch"], self.recipe.epochs, line)
 
     def _start_epoch(self) -> None:
         if self.ema and not self.recipe.ema_across_epochs:
