@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.parity.cases import Case
 from common.data.augment import RandAugment
+from common.engine.ema import ParameterEMA, StateEMA
 
 
 def seed_all(params: Mapping) -> None:
@@ -82,3 +83,24 @@ def weight_summary(model: nn.Module, prefix: str) -> dict:
         f"{prefix}_norm": np.array([state[n].norm().item() for n in names]),
     }
     return out if prefix != "weight" else {**out, "weight_key": np.array(names, dtype=np.str_)}
+
+
+def by_epoch(steps: list[dict[str, Tensor]], epochs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What a trajectory recorded, step values as [E, K, …] and epoch values as [E, …].
+
+    Args:
+        steps: a row per step, through all epochs.
+        epochs: a row per epoch.
+    """
+    out = {}
+    for name in steps[0]:
+        flat = torch.stack([row[name] for row in steps])
+        out[name] = flat.reshape(len(epochs), -1, *flat.shape[1:])
+    return out | {name: torch.stack([row[name] for row in epochs]) for name in epochs[0]}
+
+
+def end_state(model: nn.Module, method: nn.Module, ema: ParameterEMA | StateEMA) -> dict:
+    """Sums and norms of the live and of the averaged `model`, which is a part of `method`."""
+    live = weight_summary(model, "weight")
+    with ema.applied(method):
+        return live | weight_summary(model, "ema_weight")

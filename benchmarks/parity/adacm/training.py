@@ -13,7 +13,7 @@ from adacm.model import UnitNormResNet
 from benchmarks.parity.adacm.pieces import CPU, LETTERS, build_method, step_row
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
-from benchmarks.parity.measure import seeded_images, weight_summary
+from benchmarks.parity.measure import by_epoch, end_state, seeded_images
 from benchmarks.parity.registry import adapter
 from common.data.loaders import GivenStream
 from common.engine.ema import StateEMA
@@ -98,15 +98,7 @@ def trajectory(case: Case) -> dict:
         ema=ema,
         callbacks=(recorder,),
     ).fit()
-    out: dict = {}
-    for name in recorder.steps[0]:
-        flat = torch.stack([row[name] for row in recorder.steps])
-        out[name] = flat.reshape(p["epochs"], p["steps"], *flat.shape[1:])
-    for name in recorder.epochs[0]:
-        out[name] = torch.stack([row[name] for row in recorder.epochs])
-    out |= weight_summary(model, "weight")
-    with ema.applied(method):
-        out |= weight_summary(model, "ema_weight")
+    out = by_epoch(recorder.steps, recorder.epochs) | end_state(model, method, ema)
     return {name: out[name] for name in case.expected}
 
 

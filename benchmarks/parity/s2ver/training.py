@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
-from benchmarks.parity.measure import seeded_images, weight_summary
+from benchmarks.parity.measure import by_epoch, end_state, seeded_images
 from benchmarks.parity.registry import adapter
 from benchmarks.parity.s2ver.pieces import build_method, step_row
 from common.data.loaders import GivenStream
@@ -88,15 +88,8 @@ def trajectory(case: Case) -> dict:
         callbacks=(recorder,),
     )
     trainer.fit()
-    out: dict = {"saved_epoch": np.array(recorder.saved)}
-    for name in recorder.steps[0]:
-        flat = torch.stack([row[name] for row in recorder.steps])
-        out[name] = flat.reshape(p["epochs"], p["steps"], *flat.shape[1:])
-    for name in recorder.epochs[0]:
-        out[name] = torch.stack([row[name] for row in recorder.epochs])
-    out |= weight_summary(model, "weight")
-    with ema.applied(method):
-        out |= weight_summary(model, "ema_weight")
+    out = {"saved_epoch": np.array(recorder.saved)}
+    out |= by_epoch(recorder.steps, recorder.epochs) | end_state(model, method, ema)
     return {name: out[name] for name in case.expected}
 
 
