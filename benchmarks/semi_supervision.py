@@ -12,7 +12,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,9 @@ from scipy import stats
 import common.data.__main__ as data_command
 from adacm import data as adacm_data
 from adacm import main as adacm_command
+from benchmarks import face_recognition
 from benchmarks.baselines import __main__ as baseline_command
+from benchmarks.face_recognition import Recognition
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.twin import TWINS
@@ -37,19 +39,20 @@ JUDGED = "last"  # the epoch is chosen on nothing, least of all on the test imag
 
 @dataclass(frozen=True)
 class Size:
-    """How large a comparison is: share of the twin, pixels, and length of the training."""
+    """How large a comparison is: share of the twin, pixels, and length of the trainings."""
 
     scale: float
     image_size: int
     backbone: str
     epochs: int
     steps: int
+    recognition: Recognition
 
 
 SIZES = {
-    "quick": Size(0.2, 48, "resnet18", 6, 200),
-    "full": Size(0.5, 96, "resnet18", 40, 512),
-    "smoke": Size(0.02, 32, "resnet18", 1, 2),
+    "quick": Size(0.2, 48, "resnet18", 6, 200, Recognition(200, 6, 200)),
+    "full": Size(0.5, 96, "resnet18", 40, 512, Recognition(1000, 20, 512)),
+    "smoke": Size(0.02, 32, "resnet18", 1, 2, Recognition(3, 1, 2)),
 }
 
 
@@ -64,6 +67,7 @@ class Comparison:
         baselines: what it should beat.
         labels: labelled images in all.
         train: (method, size, seed, work folder, run folder) -> exit code.
+        start: ``random`` weights, or those of a network that knows drawn ``people``.
     """
 
     claim: str
@@ -72,6 +76,7 @@ class Comparison:
     baselines: tuple[str, ...]
     labels: int
     train: Callable[[str, Size, int, Path, Path], int]
+    start: str = "random"
 
 
 def shared_flags(size: Size, seed: int, work: Path, run: Path) -> list[str]:
@@ -97,6 +102,16 @@ def train_for_s2ver(method: str, size: Size, seed: int, work: Path, run: Path) -
 
 def train_for_adacm(method: str, size: Size, seed: int, work: Path, run: Path) -> int:
     """RAF-DB, Ada-CM's 100 labels and batch sizes; the baselines get the labels Ada-CM drew."""
+    return _train_for_adacm(method, size, seed, work, run, [])
+
+
+def train_for_adacm_from_people(method: str, size: Size, seed: int, work: Path, run: Path) -> int:
+    """The same, and every method starts from the same weights, as the paper's start from faces."""
+    weights = face_recognition.pretrain(work, size.recognition, size.image_size)
+    return _train_for_adacm(method, size, seed, work, run, ["--pretrained", str(weights)])
+
+
+def _train_for_adacm(method, size: Size, seed: int, work: Path, run: Path, start: list[str]) -> int:
     if method == "adacm":
         words = [
             *("--n-labeled", 100, "--epochs", size.epochs, "--train-iteration", size.steps),
@@ -105,13 +120,13 @@ def train_for_adacm(method: str, size: Size, seed: int, work: Path, run: Path) -
         ]
         if (run / LAST).exists():
             words += ["--resume", run]
-        return adacm_command.main([str(word) for word in words])
+        return adacm_command.main([str(word) for word in words] + start)
     index = s2ver_artefacts.index_file(run, "rafdb", 100)
     if not index.exists():
         run.mkdir(parents=True, exist_ok=True)
         np.save(index, adacm_labels(work / "data" / "rafdb", 100, seed))
     words = ["-ds", "rafdb", "-nc", "7", "-nl", "100", "-bsz", "16", "--uratio", "1"]
-    return baseline_command.main([method, *words, *shared_flags(size, seed, work, run)])
+    return baseline_command.main([method, *words, *shared_flags(size, seed, work, run), *start])
 
 
 def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
@@ -129,6 +144,11 @@ COMPARISONS = {
     ),
     "adacm": Comparison(
         "Ada-CM beats FixMatch and supervised training with the same few labels",
+        *("rafdb", "adacm", ("supervised", "fixmatch"), 100, train_for_adacm_from_people),
+        start="people",
+    ),
+    "adacm_from_scratch": Comparison(
+        "Ada-CM beats FixMatch and supervised training from random weights",
         *("rafdb", "adacm", ("supervised", "fixmatch"), 100, train_for_adacm),
     ),
 }
@@ -230,7 +250,9 @@ def compare(name: str, size_name: str, seeds: list[int], work: Path) -> dict:
         "data": DRAWN,
         "twin": mark,
         "labels": comparison.labels,
-        "size": {"name": size_name, **size.__dict__},
+        "size": {"name": size_name, **asdict(size)},
+        "start": comparison.start,
+        "people_named": face_recognition.accuracy(work) if comparison.start == "people" else None,
         "command": f"python -m benchmarks semi_supervision --claim {name} --size {size_name} "
         f"--seeds {chosen}",
         "runs": runs,
@@ -282,7 +304,8 @@ def _run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     results = Path(__file__).with_name("results") / f"{args.claim}_semi_supervision.json"
     out = args.out or results
-    work = args.work / args.size  # runs of one size are never taken for those of another
+    # runs of one size or start are never taken for those of another
+    work = args.work / args.size / COMPARISONS[args.claim].start
     work.mkdir(parents=True, exist_ok=True)
     result = compare(args.claim, args.size, args.seeds, work)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,9 @@ ACCIDENTS = 0.45
 """Share of a photograph's accidents (light, cast, contrast, blur, noise) that a face is given."""
 
 
-def draw_face(actions: Mapping[str, float], rng: Generator, size: int) -> Image.Image:
+def draw_face(
+    actions: Mapping[str, float], rng: Generator, size: int, who: Identity | None = None
+) -> Image.Image:
     """Draw a person who does `actions`.
 
     Args:
@@ -47,8 +49,9 @@ def draw_face(actions: Mapping[str, float], rng: Generator, size: int) -> Image.
             them with a little disagreement.
         rng: source of identity, pose, light, background and of everything else.
         size: pixels of a side.
+        who: the person; None draws one.
     """
-    who, pose = Identity.draw(rng), Pose(rng)
+    who, pose = who or Identity.draw(rng), Pose(rng)
     canvas = Canvas(_background(rng, size))
     full = {name: float(actions.get(name, 0.0)) for name in ACTIONS}
     draw_head(canvas, who, pose, full, rng)
