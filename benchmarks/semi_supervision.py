@@ -51,6 +51,7 @@ class Size:
 
 SIZES = {
     "quick": Size(0.2, 48, "resnet18", 6, 200, Recognition(200, 6, 200)),
+    "long": Size(0.2, 48, "resnet18", 12, 200, Recognition(200, 6, 200)),
     "full": Size(0.5, 96, "resnet18", 40, 512, Recognition(1000, 20, 512)),
     "smoke": Size(0.02, 32, "resnet18", 1, 2, Recognition(3, 1, 2)),
 }
@@ -297,7 +298,7 @@ def _run(argv: list[str]) -> int:
     )
     add = parser.add_argument
     add("--claim", choices=COMPARISONS, default="s2ver")
-    add("--size", choices=SIZES, default="quick", help="quick: CPU; full: GPU")
+    add("--size", choices=SIZES, default="quick", help="quick and long: CPU; full: GPU")
     add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
     add("--work", type=Path, default=Path("runs/semi_supervision"), help="data and run folders")
     add("--out", type=Path, help="results file; default: benchmarks/results/")
