@@ -1,5 +1,6 @@
-# make demo   environment, stand-in data, short trainings, report in demo/
-# make test   environment, lint, tests
+# make demo   environment, stand-in data, a short training per paper, report in demo/
+# make test   environment, lint, tests, regression
+# make regression   parity and smoke claims against benchmarks/baseline.json
 # make clean  remove what the two made (the environment stays; remove .venv by hand)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ STAMP := $(VENV)/.installed
 # Each worker imports torch (about 1 GB with its libraries), so more than four rarely pay.
 WORKERS ?= auto
 
-.PHONY: env test lint demo clean
+.PHONY: env test lint regression demo clean
 
 env: $(STAMP)
 
@@ -34,6 +35,10 @@ lint: env
 # One thread a worker: torch's own threads would only fight the other workers for the cores.
 test: lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(WORKERS) --maxprocesses 4 -q
+	$(MAKE) --no-print-directory regression
+
+regression: env
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks regression --jobs 2
 
 demo: env
 	$(RUN) -m benchmarks demo --out demo

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from common.cli import UserError
-from common.data import splits
+from common.data import cache, split_files, splits
 from common.data.augment import RandAugment
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
@@ -235,22 +235,34 @@ def shrink_budget(manifest: Manifest, args) -> None:
         args.n_labeled = fits
 
 
-def split(manifest: Manifest, args) -> splits.SplitImages:
-    """Draw the labelled images and, with ``--val_fraction``, the validation images."""
-    train, test = manifest.split("train"), manifest.split("test")
-    seed = args.manualSeed if args.data_seed is None else args.data_seed
-    wanted = quotas(args.n_labeled, train.classes, args.label_budget)
-    if args.label_budget == "table":
+def draw_split(train: Manifest, labels: float, seed: int, budget: str = "table") -> splits.Split:
+    """The draw of the published code: the first images of every class after a shuffle.
+
+    Raises:
+        UserError: a class cannot fill its part of `labels`; not with ``budget="code"``.
+    """
+    wanted = quotas(splits.whole_number(labels), train.classes, budget)
+    if budget == "table":
         check_quotas(wanted, train.labels, train.classes)
     np.random.seed(seed)
     labelled, unlabelled = draw_labelled(train.labels, wanted)
-    for kind, images in (("labelled", labelled), ("unlabelled", unlabelled)):
+    return splits.Split(labelled, unlabelled, np.empty(0, np.int64))
+
+
+def split(manifest: Manifest, args) -> splits.SplitImages:
+    """Draw the labelled images, or take them from ``--split``, and hold images out."""
+    train, test = manifest.split("train"), manifest.split("test")
+    seed = args.manualSeed if args.data_seed is None else args.data_seed
+    if args.split:
+        chosen = split_files.use(args.split, train, test)
+    else:
+        chosen = draw_split(train, args.n_labeled, seed, args.label_budget)
+    for kind, images in (("labelled", chosen.labelled), ("unlabelled", chosen.unlabelled)):
         if len(images) < args.batch_size:
             raise UserError(
                 f"there are {len(images)} {kind} images, too few for one batch of "
                 f"{args.batch_size}; change --n-labeled or give a smaller --batch-size."
             )
-    chosen = splits.Split(labelled, unlabelled, np.empty(0, np.int64))
     chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
     return splits.SplitImages(train, test, chosen)
 
@@ -258,9 +270,23 @@ def split(manifest: Manifest, args) -> splits.SplitImages:
 # --- streams --------------------------------------------------------------------------------------
 
 
-def dataset(manifest: Manifest, views: Views, channel_order: str, hide: bool = False):
-    """Images of `manifest` under `views`; with `hide` their labels read -1."""
+def dataset(
+    manifest: Manifest,
+    views: Views,
+    channel_order: str,
+    hide: bool = False,
+    args=None,
+    whole: Manifest | None = None,
+) -> ViewDataset:
+    """Images of `manifest` under `views`; with `hide` their labels read -1.
+
+    Args:
+        args: flags that may ask for a cache; None: there is none.
+        whole: the images that share the cache with these; None: these alone.
+    """
     opener = partial(load_image, channel_order=channel_order)
+    if args is not None:
+        opener = cache.opener(args, manifest if whole is None else whole, views, opener)
     return ViewDataset(manifest, views, open_image=opener, hide_labels=hide)
 
 
@@ -277,7 +303,7 @@ def streams(data: splits.SplitImages, args, pin_memory: bool) -> dict[str, Shuff
     }
     return {
         name: ShuffledStream(
-            dataset(manifest, views, args.channel_order, hide),
+            dataset(manifest, views, args.channel_order, hide, args, data.train),
             args.batch_size,
             args.train_iteration,
             seed=3 * args.manualSeed + number,
@@ -295,10 +321,11 @@ def margin_batches(data: splits.SplitImages, args, pin_memory: bool) -> Callable
     dropped. ``eval``: every image once under the test view.
     """
     if args.margin_view == "eval":
-        batches = loader(data.labelled, args, pin_memory, "weak")
+        batches = loader(data.labelled, args, pin_memory, "weak", data.train)
         return lambda epoch: batches
+    views = labelled_views(args.image_size, _square(args))
     stream = ShuffledStream(
-        dataset(data.labelled, labelled_views(args.image_size, _square(args)), args.channel_order),
+        dataset(data.labelled, views, args.channel_order, args=args, whole=data.train),
         args.batch_size,
         len(data.split.labelled) // args.batch_size,
         seed=3 * args.manualSeed + 2,
@@ -308,8 +335,20 @@ def margin_batches(data: splits.SplitImages, args, pin_memory: bool) -> Callable
     return stream.batches
 
 
-def loader(manifest: Manifest, args, pin_memory: bool, view: str = "image"):
+def cached_as(args) -> str | None:
+    """What a cache makes of the training images: see :func:`common.data.cache.kind`."""
+    size, square = args.image_size, _square(args)
+    return cache.kind(args, labelled_views(size, square), unlabelled_views(size, square))
+
+
+def loader(
+    manifest: Manifest,
+    args,
+    pin_memory: bool,
+    view: str = "image",
+    whole: Manifest | None = None,
+):
     """Every image once under the test view, which is called `view` in the batches."""
     views = {view: test_views(args.image_size, _square(args))["image"]}
-    images = dataset(manifest, views, args.channel_order)
+    images = dataset(manifest, views, args.channel_order, args=args, whole=whole)
     return eval_loader(images, TEST_BATCH, args.num_workers, pin_memory)

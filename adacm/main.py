@@ -19,7 +19,7 @@ from adacm.model import UnitNormResNet, load_weights
 from adacm.options import build_parser
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
-from common.data import splits
+from common.data import cache, split_files, splits
 from common.engine import launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
 from common.engine.ema import StateEMA
@@ -38,6 +38,7 @@ NEUTRAL = {
     *("out", "resume", "gpu", "device", "num_workers", "stop_after_epoch", "pretrained"),
     *("data_dir", "train_root", "test_root", "label_train", "label_test"),
     *("precision", "channels_last", "compile", "fast", "corrected"),
+    *("split", "cache", "cache_exact"),  # what they do is part of the identity, not where they are
 }
 
 
@@ -57,9 +58,12 @@ def build_trainer(
     pin = device.type == "cuda"
     batches = data.margin_batches(images, args, pin)
     evaluators = {"labelled": MarginEvaluator(batches, device, "weak", args.channels_last)}
-    for name, manifest in (("test", images.test), ("val", images.validation)):
+    for name, manifest, whole in (
+        ("test", images.test, None),
+        ("val", images.validation, images.train),
+    ):
         if manifest is not None:
-            loader = data.loader(manifest, args, pin)
+            loader = data.loader(manifest, args, pin, whole=whole)
             evaluators[name] = ClassificationEvaluator(
                 loader, device, channels_last=args.channels_last
             )
@@ -89,7 +93,11 @@ def build_trainer(
         ),
         run=run,
         callbacks=(artefacts.AuthorsFiles(), PseudoLabelDiagnostics(images.train.classes)),
-        identity={"method": "adacm", **identity, "labelled_images": labelled},
+        identity={
+            **{"method": "adacm", **identity, "labelled_images": labelled},
+            "split": images.split.file,
+            "cache": cache.identity(data.cached_as(args)),
+        },
     )
 
 
@@ -131,10 +139,11 @@ def _run(argv: list[str]) -> int:
     device = _device(args, explicit)
     register = quirks.load(QUIRKS)
     _settle(args, explicit, device, register)
+    split_files.settle(args, explicit, "n_labeled")
     run = RunFolder(Path(args.out), flags=("--out", "--out"))
     run.check(overwrite=True)
     manifest = data.read(args, args.num_workers)
-    if "n_labeled" not in explicit:
+    if "n_labeled" not in explicit and not args.split:
         data.shrink_budget(manifest, args)
 
     # All that can be refused is refused before the first file is written or replaced.
@@ -152,7 +161,9 @@ def _run(argv: list[str]) -> int:
     log_to(run.path, artefacts.LOG)
     if replaced:
         log.warning("an earlier run in %s is replaced, as the published code does", run.path)
-    launch.record(run, "adacm", args, register, device, images.train, images.test, args.manualSeed)
+    more = {"split": split_files.record(images.split), "cache": data.cached_as(args)}
+    sets = (images.train, images.test)
+    launch.record(run, "adacm", args, register, device, *sets, args.manualSeed, more)
     launch.conduct(trainer, PROGRAM, argv, manifest.drawn, resume_takes_path=True)
     return 0
 

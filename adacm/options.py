@@ -7,6 +7,7 @@ from pathlib import Path
 
 from adacm.data import DATASETS
 from adacm.model import BACKBONES
+from common.data import cache, split_files
 from common.flags import add_laboratory_flags, at_least_0, count, number
 
 
@@ -30,6 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     ours = add_laboratory_flags(parser, BACKBONES, BACKBONES[0])
     ours.add_argument("--dataset", choices=tuple(DATASETS), default="rafdb", help="what to read")
     ours.add_argument("--data_dir", type=Path, default=Path("data"), help="holds <dataset>/")
+    split_files.add_flag(ours)
+    cache.add_flags(ours)
     ours.add_argument(
         "--channel_order",
         choices=("bgr", "rgb"),

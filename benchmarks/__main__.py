@@ -12,13 +12,22 @@ import importlib
 from common.cli import entry_point
 
 COMMANDS = {
-    "demo": "stand-in data, two short trainings, parity checks and a report, in minutes",
+    "claims": "the papers' statements on data that can be held here: read, or run",
+    "demo": "stand-in data, a short training per paper, parity checks and a report, in minutes",
+    "explain": "how a run differs from a paper's recipe, and what that is known to matter",
+    "list": "the ledger: every reported number, its source and its status",
+    "masked_faces": "SSFER's stages on drawn faces: pre-training, FaceMix, EMA teacher",
     "parity": "compare the project with values measured on the authors' code",
     "readmes": "compare or rewrite the results tables of the READMEs",
-    "report": "write what runs, parity checks and claims gave as HTML and Markdown",
+    "regression": "parity and smoke claims against the committed baseline",
+    "report": "all evidence and given runs as one page: HTML, Markdown, JUnit XML and JSON",
+    "run": "plan and train what the ledger's rows need; skips what is done",
     "semi_supervision": "S2-VER against supervised training with the same few labels",
-    "speed": "training step under other number formats, as ratios in one run",
+    "speed": "training step and image loading against plain ones, as ratios in one run",
     "two_stage": "valence after one_stage and after two_stage, on a twin and on BASS",
+    "verdict": "runs against the paper's value and deviation",
+    "web_transfer": "StockEmotion's way from web tags to UnBiasedEmo and zero-shot",
+    "weights": "evaluate a published checkpoint against its row",
 }
 
 

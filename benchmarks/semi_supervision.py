@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 import common.data.__main__ as data_command
 from adacm import data as adacm_data
@@ -24,6 +22,7 @@ from adacm import main as adacm_command
 from benchmarks import face_recognition
 from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.face_recognition import Recognition
+from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.twin import TWINS
@@ -140,8 +139,8 @@ def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
 
 COMPARISONS = {
     "s2ver": Comparison(
-        "S2-VER beats supervised training with the same few labels",
-        *("fi", "s2ver", ("supervised",), 40, train_for_s2ver),
+        "S2-VER beats CoMatch, FixMatch and supervised training with the same few labels",
+        *("fi", "s2ver", ("supervised", "fixmatch", "comatch"), 40, train_for_s2ver),
     ),
     "adacm": Comparison(
         "Ada-CM beats FixMatch and supervised training with the same few labels",
@@ -153,35 +152,6 @@ COMPARISONS = {
         *("rafdb", "adacm", ("supervised", "fixmatch"), 100, train_for_adacm),
     ),
 }
-
-
-def interval(differences: list[float], level: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean of paired differences.
-
-    Raises:
-        ValueError: fewer than two differences.
-    """
-    if len(differences) < 2:
-        raise ValueError("an interval needs at least two seeds")
-    mean = statistics.mean(differences)
-    half = stats.t.ppf((1 + level) / 2, len(differences) - 1)
-    half *= statistics.stdev(differences) / math.sqrt(len(differences))
-    return mean - half, mean + half
-
-
-def verdict(differences: list[float]) -> str:
-    """``holds`` when the interval is above 0, ``fails`` when it is below, else ``undecided``."""
-    if len(differences) < 2:
-        return "undecided: one seed"
-    low, high = interval(differences)
-    return "holds" if low > 0 else "fails" if high < 0 else "undecided"
-
-
-def overall(verdicts: list[str]) -> str:
-    """A claim about several baselines: fails if one does, holds if all do, else undecided."""
-    if "fails" in verdicts:
-        return "fails"
-    return "holds" if set(verdicts) == {"holds"} else "undecided"
 
 
 def _row(summary: dict) -> dict:

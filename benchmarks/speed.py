@@ -1,4 +1,7 @@
-"""How fast a training step is, as ratios to the plain fp32 step measured in the same run.
+"""How fast a training step and the loading of its images are, as ratios measured in one run.
+
+``--what step`` compares number formats with the plain fp32 step; ``--what loading`` the loader of
+S2-VER's unlabelled images, cached and not, with a plain Pillow and torchvision pipeline.
 
 The variants take turns, round after round, so that a machine that slows down slows all of them; the
 figure is the median over rounds of the ratio within a round.
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +19,12 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import loading
 from common.cli import choose_device, entry_point
 from common.engine.method import to_device
 from common.engine.precision import autocast
 from common.engine.runlog import environment, write_json
-from common.flags import count
+from common.flags import at_least_0, count
 from s2ver.method import S2VER
 from s2ver.model import TRUNKS, build_model, build_optimizer
 
@@ -101,45 +106,72 @@ def peak_memory(variant: Variant, settings: tuple) -> int | None:
 def _run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks speed", description=__doc__)
     add = parser.add_argument
-    add("--backbone", choices=tuple(TRUNKS), default="resnet50")
+    add("--what", choices=("step", "loading"), default="step")
+    add("--backbone", choices=tuple(TRUNKS), default="resnet50", help="of the step")
     add("--image_size", type=count, default=224)
-    add("--batch_size", type=count, default=1, help="labelled images a step")
-    add("--uratio", type=count, default=4)
+    add("--batch_size", type=count, default=1, help="labelled images of the step")
+    add("--uratio", type=count, default=4, help="of the step")
+    add("--images", type=count, default=64, help="photographs that a pass of the loader reads")
+    add("--workers", type=at_least_0, default=0, help="processes of the loader")
     add("--rounds", type=count, default=5)
-    add("--device", default="auto")
+    add("--device", default="auto", help="of the step")
     add("--out", type=Path, help="results file (JSON)")
     args = parser.parse_args(argv)
-    device = choose_device(args.device)
-    settings = (args.backbone, args.image_size, args.batch_size, args.uratio, device)
-    steps = {name: s2ver_step(variant, *settings) for name, variant in VARIANTS.items()}
-    seconds = measure(steps, args.rounds)
-    steps.clear()  # each variant's memory is its own
-    images = args.batch_size * (1 + 3 * args.uratio)
-    rows = {}
-    for name, values in seconds.items():
-        ratios = [b / v for b, v in zip(seconds[BASELINE], values, strict=True)]
-        rows[name] = {
-            "speed_up": statistics.median(ratios),
-            "images_per_second": images / statistics.median(values),
-            "peak_memory_bytes": peak_memory(VARIANTS[name], settings),
-        }
-        print(f"{name:<30}{rows[name]['speed_up']:>7.2f}x{rows[name]['images_per_second']:>9.1f}/s")
+    if args.what == "loading":
+        device = torch.device("cpu")
+        with tempfile.TemporaryDirectory() as folder:
+            steps = loading.passes(Path(folder), args.images, args.image_size, args.workers)
+            rows = _rows(measure(steps, args.rounds), loading.PLAIN, args.images)
+        settings = ("image_size", "images", "workers", "rounds")
+        measured = (
+            "S2-VER's unlabelled triple from 500 x 375 JPEGs (drawn), ratio to a plain Pillow and "
+            "torchvision pipeline in the same run"
+        )
+    else:
+        device = choose_device(args.device)
+        rows = _step_rows(args, device)
+        settings = ("backbone", "image_size", "batch_size", "uratio", "rounds")
+        measured = "S2-VER training step, ratio to fp32 in the same run"
+    for name, row in rows.items():
+        print(f"{name:<30}{row['speed_up']:>7.2f}x{row['images_per_second']:>9.1f}/s")
     if args.out:
-        command = ["python -m benchmarks speed", *argv]
-        settings = {k: v for k, v in vars(args).items() if k not in ("out", "device")}
         args.out.parent.mkdir(parents=True, exist_ok=True)
         write_json(
             args.out,
             {
-                "measured": "S2-VER training step, ratio to fp32 in the same run",
-                "command": " ".join(command),
-                "settings": settings,
+                "measured": measured,
+                "command": " ".join(["python -m benchmarks speed", *argv]),
+                "settings": {name: getattr(args, name) for name in settings},
                 "variants": rows,
                 "environment": environment(device, 0),
             },
         )
         print(f"results file: {args.out}")
     return 0
+
+
+def _step_rows(args: argparse.Namespace, device: torch.device) -> dict[str, dict]:
+    settings = (args.backbone, args.image_size, args.batch_size, args.uratio, device)
+    steps = {name: s2ver_step(variant, *settings) for name, variant in VARIANTS.items()}
+    seconds = measure(steps, args.rounds)
+    steps.clear()  # each variant's memory is its own
+    rows = _rows(seconds, BASELINE, args.batch_size * (1 + 3 * args.uratio))
+    for name, row in rows.items():
+        row["peak_memory_bytes"] = peak_memory(VARIANTS[name], settings)
+    return rows
+
+
+def _rows(seconds: dict[str, list[float]], baseline: str, images: int) -> dict[str, dict]:
+    """Ratio to the baseline and images a second of every variant."""
+    return {
+        name: {
+            "speed_up": statistics.median(
+                b / v for b, v in zip(seconds[baseline], values, strict=True)
+            ),
+            "images_per_second": images / statistics.median(values),
+        }
+        for name, values in seconds.items()
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

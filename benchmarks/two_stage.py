@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import common.data.__main__ as data_command
-from benchmarks.semi_supervision import interval, verdict
+from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.readers.va import read_ratings
@@ -59,7 +60,7 @@ SIZES = {
 
 
 def lay_out_bass(bass: Path, root: Path, lexicon: Path | None) -> None:
-    """Make ``<root>/Flickr/<split>/<third>/`` of links to BASS's images, and the lexicon.
+    """Make ``<root>/Flickr/<split>/<third>/`` of copies of BASS's images, and the lexicon.
 
     The thirds are those of the training images' valence; test images fall where they fall. The
     splits are the reader's, so that no motif of the test is seen in either stage.
@@ -75,9 +76,11 @@ def lay_out_bass(bass: Path, root: Path, lexicon: Path | None) -> None:
     for path, split, valence in zip(table["path"], table["split"], table["valence"], strict=True):
         folder = root / "Flickr" / split / THIRDS[int(np.searchsorted(limits, valence))]
         folder.mkdir(parents=True, exist_ok=True)
-        link = folder / Path(path).name
-        if not link.exists():
-            link.symlink_to(path)
+        copy = folder / Path(path).name
+        if copy.is_symlink():  # of an earlier version; links out of the root are refused
+            copy.unlink()
+        if not copy.exists():
+            shutil.copyfile(path, copy)
     if lexicon is None:
         lines = ["\t".join((word, *(f"{x:.3f}" for x in vad))) for word, vad in WORDS.items()]
         (root / LEXICON).write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from common.cli import UserError
-from common.data import splits, views
+from common.data import cache, split_files, splits, views
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.lexicon import Lexicon, read_lexicon
@@ -115,17 +115,37 @@ class Sets:
         augmented: names that are evaluated under the random training view.
         converter: of the categorical set.
         words: class name -> valence and arousal (1..9) by the lexicon.
+        split: of the rated training images: what is trained on is ``labelled``.
     """
 
     named: dict[str, Manifest]
     augmented: frozenset[str]
     converter: Converter
     words: dict[str, np.ndarray]
+    split: splits.Split
 
     @property
     def drawn(self) -> bool:
         """Whether any image is a drawn stand-in."""
         return any(manifest.drawn for manifest in self.named.values())
+
+
+def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
+    """Two parts of the rated training images: those trained on, called labelled, and validation.
+
+    Args:
+        labels: share of the first part.
+        seed: of the run that would draw the same.
+
+    Raises:
+        UserError: `labels` is no share.
+    """
+    if not 0 < labels < 1:
+        raise UserError(
+            f"--labels {labels} is no share; give that of the images to train on, e.g. 0.8."
+        )
+    kept, held = splits.random_halves(len(train), 1 - labels, seed + 1)
+    return splits.Split(kept, np.empty(0, np.int64), held)
 
 
 def read(args, trained: tuple[str, ...]) -> Sets:
@@ -134,7 +154,7 @@ def read(args, trained: tuple[str, ...]) -> Sets:
     Args:
         args: ``dataname``, ``data_root``, ``va_dataset``, ``va_root``, ``lexicon``,
             ``val_fraction``, ``seed``, ``data_seed``, ``ldl_test_split``, ``split_once``,
-            ``val_plain_view``, ``num_workers``.
+            ``val_plain_view``, ``num_workers``, ``split``.
         trained: names of the sets that this stage trains on.
 
     Raises:
@@ -144,13 +164,18 @@ def read(args, trained: tuple[str, ...]) -> Sets:
     converter = build_converter(args.dataname, lexicon)
     seed = args.seed if args.data_seed is None else args.data_seed
     named, augmented = _categorical(args, lexicon, seed)
-    rated_set = rated(_read_rated(args), args.dataname, lexicon)
+    raw = _read_rated(args)
+    rated_set = rated(raw, args.dataname, lexicon)
     learn, named["test_va"] = rated_set.split("train"), rated_set.split("test")
-    first = splits.random_halves(len(learn), args.val_fraction, seed + 1)
+    if args.split:
+        split = split_files.use(args.split, raw.split("train"), raw.split("test"))
+    else:
+        split = draw_split(learn, 1 - args.val_fraction, seed)
+    first = second = (split.labelled, split.validation)
     # The authors split twice in the two-stage multi task: they train on one and validate on the
     # other, so most validation images are trained on.
-    again = len(trained) > 1 and not args.split_once
-    second = splits.random_halves(len(learn), args.val_fraction, seed + 2) if again else first
+    if len(trained) > 1 and not args.split_once:
+        second = splits.random_halves(len(learn), args.val_fraction, seed + 2)
     named["train_va"], named["val_va"] = learn.take(first[0]), learn.take(second[1])
     augmented |= {"val_va"}
     empty = [name for name, manifest in named.items() if len(manifest) == 0]
@@ -163,7 +188,7 @@ def read(args, trained: tuple[str, ...]) -> Sets:
     augmented = set() if args.val_plain_view else augmented
     order = objective.label_order(args.dataname)
     words = dict(zip(order, lexicon.points(order), strict=True))
-    return Sets(named, frozenset(augmented), converter, words)
+    return Sets(named, frozenset(augmented), converter, words, split)
 
 
 def _read_rated(args) -> Manifest:
@@ -258,7 +283,7 @@ def stream(sets: Sets, name: str, args, pin_memory: bool) -> PassStream:
     targets = (*TARGETS, "hot") if sets.converter.multilabel else TARGETS
     try:
         return PassStream(
-            ViewDataset(manifest, shown, targets),
+            ViewDataset(manifest, shown, targets, cache.opener(args, manifest, shown)),
             args.batch_size,
             seed=10 * args.seed + sorted(sets.named).index(name),
             workers=args.num_workers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from common.data import cache, split_files
 from common.flags import add_laboratory_flags, at_least_0, count, number
 from dimva.data import DATANAMES, VA_SETS
 from dimva.model import TRUNKS
@@ -29,6 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _published_flags(parser.add_argument_group("published flags"))
     ours = add_laboratory_flags(parser, TRUNKS, "resnet101", HELPS)
+    split_files.add_flag(ours, "rated images to train on, and to validate on,")
+    cache.add_flags(ours)
     parser.set_defaults(image_size=IMAGE_SIZE, val_fraction=VALIDATION, pretrained="imagenet")
     _run_flags(ours.add_argument)
     _quirk_flags(ours.add_argument)

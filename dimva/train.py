@@ -15,6 +15,7 @@ import torch
 
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
+from common.data import cache, split_files
 from common.engine import checkpoint, launch
 from common.engine.runlog import RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
@@ -43,6 +44,7 @@ NEUTRAL = {
     *("out", "resume", "load_path", "overwrite", "gpu_num", "device", "data_root", "va_root"),
     *("lexicon", "num_workers", "precision", "channels_last", "compile", "fast", "corrected"),
     *("stop_after_epoch", "pretrained", "finite_loss", "label_order"),
+    *("split", "cache", "cache_exact"),  # a split file is part of the identity, not its place
 }
 
 
@@ -130,6 +132,7 @@ def build_trainer(
             "method": "dimva",
             **identity,
             "training_images": hashlib.sha256(paths.encode()).hexdigest(),
+            "split": sets.split.file,
         },
     )
     for evaluator in evaluators.values():
@@ -196,6 +199,7 @@ def train(argv: list[str]) -> int:
     device = choose_device(args.device, args.gpu_num)
     register = quirks.load(QUIRKS)
     launch.settle(args, explicit, device, register)
+    args.split_once = args.split_once or args.split is not None  # a file holds one split
     if args.resume != (args.load_path is not None):
         raise UserError("--resume and --load_path go together: the second says what to go on from.")
     if not 0 < args.val_fraction < 1:
@@ -226,7 +230,9 @@ def train(argv: list[str]) -> int:
     artefacts.take_over(files, chosen)
     log_to(run.path)
     tested = sets.named["test_va"]
-    launch.record(run, "dimva", args, register, device, sets.named["train"], tested)
+    shown = (data.train_views(args.image_size), data.eval_views(args.image_size))
+    more = {"split": split_files.record(sets.split), "cache": cache.kind(args, *shown)}
+    launch.record(run, "dimva", args, register, device, sets.named["train"], tested, more=more)
     summary = launch.conduct(trainer, PROGRAM, argv, sets.drawn)
     if summary["finished"]:
         print(final_text(final_test(trainer, sets, files, args), files))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from common.cli import UserError
-from common.data import registry, splits, views
+from common.data import cache, registry, split_files, splits, views
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.loaders import SampledStream, eval_loader
@@ -57,21 +55,24 @@ def read(args, workers: int) -> Manifest:
     return drop_unreadable(read_folders(args.dataset, folders, args.num_classes), workers)
 
 
+def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
+    """The draw of the published code: as many labelled images of every class."""
+    return splits.draw_balanced(train, labels, seed)
+
+
 def split(manifest: Manifest, args, index_file: Path) -> splits.SplitImages:
-    """Draw the labelled images (or read them back from `index_file`) and the validation images.
+    """Draw the labelled images, or take them from ``--split`` or `index_file`, and hold images out.
 
     Nothing is written: a run that is refused later leaves no trace.
     """
     train, test = manifest.split("train"), manifest.split("test")
     seed = args.seed if args.data_seed is None else args.data_seed
-    np.random.seed(seed)
-    chosen = splits.labelled_split(
-        train.labels,
-        args.num_labels,
-        args.num_classes,
-        index_file if index_file.exists() else None,
-        names=train.classes,
-    )
+    if args.split:
+        chosen = split_files.use(args.split, train, test)
+    elif index_file.exists():
+        chosen = splits.labelled_split(train.labels, 0, len(train.classes), index_file)
+    else:
+        chosen = draw_split(train, args.num_labels, seed)
     if len(chosen.labelled) != args.num_labels:
         raise UserError(
             f"{index_file} names {len(chosen.labelled)} images, but --num_labels is "
@@ -92,7 +93,9 @@ def streams(
     }
     return {
         name: SampledStream(
-            ViewDataset(manifest, named_views),
+            ViewDataset(
+                manifest, named_views, open_image=cache.opener(args, data.train, named_views)
+            ),
             batch_size,
             args.num_train_iter,
             seed=2 * args.seed + number,
@@ -104,7 +107,19 @@ def streams(
     }
 
 
-def loader(manifest: Manifest, args, pin_memory: bool):
-    """Every image once, for evaluation."""
-    dataset = ViewDataset(manifest, test_views(args.image_size))
+def cached_as(args) -> str | None:
+    """What a cache makes of the training images: see :func:`common.data.cache.kind`."""
+    seen = (labelled_views(args.image_size), unlabelled_views(args.image_size))
+    return cache.kind(args, *seen)
+
+
+def loader(manifest: Manifest, args, pin_memory: bool, whole: Manifest | None = None):
+    """Every image once, for evaluation.
+
+    Args:
+        whole: the images that share a cache with these; None: these alone.
+    """
+    shown = test_views(args.image_size)
+    opener = cache.opener(args, manifest if whole is None else whole, shown)
+    dataset = ViewDataset(manifest, shown, open_image=opener)
     return eval_loader(dataset, args.eval_batch_size, args.num_workers, pin_memory)

@@ -19,7 +19,7 @@ from torch import nn
 
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
-from common.data import registry, splits
+from common.data import cache, registry, split_files, splits
 from common.data.manifest import Manifest
 from common.engine import launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
@@ -44,6 +44,7 @@ NEUTRAL = IGNORED.keys() | {
     *("data_dir", "train_data_dir", "test_data_dir", "num_workers", "eval_batch_size"),
     *("amp", "channels_last", "compile", "fast", "corrected", "stop_after_epoch"),
     *("pretrained", "ema_reload_each_epoch", "count_iterations"),
+    *("split", "cache", "cache_exact"),  # what they do is part of the identity, not where they are
 }
 
 
@@ -104,9 +105,12 @@ def build_trainer(
     pin = device.type == "cuda"
     evaluators = {
         name: ClassificationEvaluator(
-            data.loader(manifest, args, pin), device, channels_last=args.channels_last
+            data.loader(manifest, args, pin, whole), device, channels_last=args.channels_last
         )
-        for name, manifest in (("test", images.test), ("val", images.validation))
+        for name, manifest, whole in (
+            ("test", images.test, None),
+            ("val", images.validation, images.train),
+        )
         if manifest is not None
     }
     callbacks = [artefacts.BestCheckpoint(args.count_iterations)]
@@ -137,6 +141,8 @@ def build_trainer(
         identity={
             **{"method": entry.name, **identity, "labelled_images": labelled},
             "images": images.train.fingerprint(),
+            "split": images.split.file,
+            "cache": cache.identity(data.cached_as(args)),
         },
     )
 
@@ -201,10 +207,11 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     device = choose_device(args.device, args.gpu)
     register = quirks.load(QUIRKS)
     _settle(args, explicit, device, register)
+    split_files.settle(args, explicit, "num_labels")
     run = RunFolder(Path(args.save_dir) / args.save_name)
     index_file = artefacts.index_file(run.path, args.dataset, args.num_labels)
     run.check(args.overwrite)
-    if not index_file.exists():  # a given split may have any sizes
+    if not index_file.exists() and not args.split:  # a given split may have any sizes
         splits.check_share(args.num_labels, args.num_classes)
     manifest = entry.read(args, args.num_workers)
 
@@ -221,7 +228,8 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     best = artefacts.best_of(Path(args.load_path)) if args.resume and not goes_on else None
     run.open(overwrite=args.overwrite, resume=goes_on, keep=(index_file.name,))
     log_to(run.path)
-    launch.record(run, entry.name, args, register, device, images.train, images.test)
+    more = {"split": split_files.record(images.split), "cache": data.cached_as(args)}
+    launch.record(run, entry.name, args, register, device, images.train, images.test, more=more)
     if best:
         run.take_over(best)
     if images.split.reused:

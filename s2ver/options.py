@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from common.cli import boolean
+from common.data import cache, split_files
 from common.flags import a_seed, add_laboratory_flags, at_least_0, count, number
 from s2ver.model import TRUNKS
 from s2ver.objective import RELATIONS
@@ -44,6 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("--count_iterations", "write the number of steps as 'it' into model_best.pth"),
     ):
         ours.add_argument(flag, action="store_true", help=text)
+    split_files.add_flag(ours)
+    cache.add_flags(ours)
     ours.add_argument(
         "--polarity",
         default="dataset",

@@ -12,6 +12,7 @@ import pytest
 from benchmarks import readmes
 from benchmarks.__main__ import COMMANDS
 from common import quirks
+from webemotion.catalogue import SCRIPTS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
@@ -20,7 +21,12 @@ PARSERS = {
     "s2ver/main.py": "s2ver.options",
     "adacm/main.py": "adacm.options",
     "dimva/train.py": "dimva.options",
+    "ssfer/pretrain_distribute.py": "ssfer.pretrain_options",
+    "ssfer/fine_tune.py": "ssfer.options",
+    "ssfer/fine-tune.py": "ssfer.options",
+    "ssfer/evaluate.py": "ssfer.evaluate",
 }
+PARSERS |= {f"webemotion/{name}.py": "webemotion.options" for name in SCRIPTS}
 RUN = re.compile(r"(?:^|`)[ ]*(python (?:-m )?[^`\n]+)", re.MULTILINE)
 
 
@@ -57,10 +63,13 @@ def test_fidelity_table_shows_the_register(register):
 
 @pytest.mark.parametrize("register", REGISTERS, ids=lambda path: path.parent.name)
 def test_flags_of_the_register_exist(register):
-    parser = importlib.import_module(f"{register.parent.name}.options").build_parser()
-    destinations = {action.dest for action in parser._actions}
+    package = register.parent.name
+    modules = sorted({m for m in PARSERS.values() if m.startswith(f"{package}.")})
+    parsers = [importlib.import_module(m).build_parser() for m in modules]
+    destinations = {action.dest for parser in parsers for action in parser._actions}
+    flags = {flag for parser in parsers for flag in parser._option_string_actions}
     for quirk in quirks.load(register):
-        assert quirk.flag is None or quirk.flag in parser._option_string_actions, quirk.name
+        assert quirk.flag is None or quirk.flag in flags, quirk.name
         assert quirk.corrected.keys() | quirk.active.keys() <= destinations, quirk.name
 
 

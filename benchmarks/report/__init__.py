@@ -1,5 +1,5 @@
-"""One page about a set of runs, as HTML and as Markdown."""
+"""The evidence and a set of runs as one page, as HTML, Markdown, JUnit XML and JSON."""
 
-from benchmarks.report.command import main
+from benchmarks.report.command import main, write_report
 
-__all__ = ["main"]
+__all__ = ["main", "write_report"]

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from common.cli import UserError
+from common.engine.diagnostics import COLUMNS as PSEUDO_LABEL_COLUMNS
+from common.engine.diagnostics import TABLE as PSEUDO_LABELS
 from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
 
 SHARES = ("top1", "top5", "accuracy", "balanced_accuracy", "macro_f1")
 """Metrics that are shown in per cent where a run does not say."""
 TRACES = (CONFIG, METRICS, SUMMARY, LAST)
 """A folder with one of these files is a run folder."""
+PREDICTIONS = "*predictions.csv"
+PREDICTION_COLUMNS = ("valence", "true_valence", "arousal", "true_arousal")
+"""Columns of a table of predictions that can be drawn."""
 
 
 @dataclass
@@ -27,6 +34,8 @@ class Run:
         path: the folder.
         config, environment, summary: its JSON files; empty where missing or damaged.
         history: the whole rows of ``metrics.jsonl``.
+        pseudo_labels: the table ``pseudo_labels.csv``, or None.
+        predictions: predicted and true valence and arousal of the test images, or None.
         problems: a sentence per thing that is missing or damaged.
     """
 
@@ -36,6 +45,8 @@ class Run:
     environment: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
+    pseudo_labels: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -135,7 +146,26 @@ def _read_run(path: Path, name: str) -> Run:
     run.environment = _read_mapping(path / ENVIRONMENT, run.problems)
     run.history = _read_history(path / METRICS, run.problems)
     run.summary = _read_mapping(path / SUMMARY, run.problems)
+    run.pseudo_labels = _read_table(path / PSEUDO_LABELS, PSEUDO_LABEL_COLUMNS, run.problems)
+    for file in sorted(path.glob(PREDICTIONS)):
+        if run.predictions is None:
+            run.predictions = _read_table(file, PREDICTION_COLUMNS, run.problems)
     return run
+
+
+def _read_table(path: Path, columns: tuple[str, ...], problems: list[str]) -> pd.DataFrame | None:
+    """`columns` of a CSV file; None where there is no such file or it holds something else."""
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        problems.append(f"{path.name} cannot be read ({error})")
+        return None
+    if missing := [name for name in columns if name not in table.columns]:
+        problems.append(f"{path.name} has no column {missing[0]}")
+        return None
+    return table[list(columns)]
 
 
 def _read_mapping(path: Path, problems: list[str]) -> dict:
@@ -202,8 +232,27 @@ def read_claims(paths: list[Path]) -> list[dict]:
         entries = value if isinstance(value, list) else [value]
         if not all(isinstance(entry, dict) for entry in entries):
             raise UserError(f"--claims {path} must hold a JSON object or a list of them.")
-        claims += [{"claim": path.stem, **entry} for entry in entries]
+        claims += [{"claim": path.stem, "file": path.name, **entry} for entry in entries]
     return claims
+
+
+def read_results(folder: Path) -> tuple[list[dict], list[dict]]:
+    """The committed results in `folder`: (claims, speed measurements), in the files' order.
+
+    A claim is a file with the key ``claim``, a speed measurement one with ``variants``; files of
+    other kinds are left alone.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    claims, speed = [], []
+    for path in sorted(folder.glob("*.json")):
+        value = mapping(_read_given(path, "--results"))
+        if "claim" in value:
+            claims += read_claims([path])
+        elif "variants" in value:
+            speed.append({"file": path.name, **value})
+    return claims, speed
 
 
 def _read_given(path: Path, flag: str) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.report import tables
-from benchmarks.report.content import Report
+from benchmarks.report import effects, evidence_tables, tables
+from benchmarks.report.canvas import Drawing
+from benchmarks.report.content import MADE_BY, Report
 from common.engine.launch import DRAWN
 
 FIGURES = "figures"
@@ -14,34 +15,30 @@ FIGURES = "figures"
 def render(report: Report, title: str) -> str:
     """The page as text; it refers to ``figures/`` beside it."""
     blocks = [f"# {_escape(title)}"]
+    if report.failures:
+        blocks += ["## Failures", _list(f"**{_escape(words)}**" for _, words in report.failures)]
     if report.drawn:
         names = _escape("; ".join(report.drawn))
         blocks.append(f"> **{DRAWN}**\n>\n> On drawn data: {names}")
-    blocks += ["## Runs", table_markdown(tables.headline_table(report.runs))]
-    blocks.append(
-        _list(f"**{_escape(n)}**: {_escape(m)}" for n, m in tables.protocol_notes(report.runs))
-    )
-    if report.troubled:
-        lines = (f"**{_escape(r.name)}**: {_escape(_trouble(r))}" for r in report.troubled)
-        blocks += ["### Not complete", _list(lines)]
-    if report.curves:
-        blocks.append("## Learning curves")
-    for curve in report.curves:
-        caption = _escape(curve.title)
-        blocks.append(f"![{caption}]({FIGURES}/{curve.name}.svg)")
-        blocks.append(f"[data as CSV]({FIGURES}/{curve.name}.csv)")
-    if report.matrices:
-        blocks.append("## Confusion matrices")
-    for matrix in report.matrices:
-        rows = [
-            [tables.text(name), *(tables.number(count) for count in counts)]
-            for name, counts in zip(matrix.classes, matrix.counts, strict=True)
-        ]
-        columns = ["true \\ predicted", *matrix.classes]
-        table = tables.Table(matrix.title, columns, rows, frozenset(matrix.classes))
-        blocks += [f"### {_escape(matrix.title)}", table_markdown(table)]
-        blocks.append(f"[data as CSV]({FIGURES}/{matrix.name}.csv)")
-    blocks += _parity(report) + _claims(report) + _quirks(report) + _environment(report)
+    summary = evidence_tables.summary_table(report.rows, report.parity, report.claims, report.runs)
+    blocks += ["## Papers", table_markdown(summary)]
+    sections = {
+        "claims": ("Claims", _claims(report)),
+        "ledger": ("Ledger", _ledger(report)),
+        "parity": ("Parity with the authors' code", _parity(report)),
+        "runs": ("Runs", _runs(report)),
+        "curves": ("Learning curves", _figures(report.curves)),
+        "confusion": ("Confusion matrices", _matrices(report)),
+        "pseudo": ("Pseudo-labels", _figures(report.diagnostics)),
+        "va": ("Valence and arousal", _figures(report.scatters)),
+        "speed": ("Speed", _speed(report)),
+    }
+    for name, (heading, parts) in sections.items():
+        what, command = MADE_BY[name]
+        blocks += [f"## {heading}", *(parts or [f"{what} Made by `{command}`."])]
+    for run, drawings in report.training.items():
+        blocks += [f"## Training of {_escape(run)}", *_figures(drawings)] if drawings else []
+    blocks += _quirks(report) + _environment(report)
     return "\n\n".join(blocks) + "\n"
 
 
@@ -67,31 +64,87 @@ def _list(lines) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
+def _figures(drawings: list[Drawing]) -> list[str]:
+    blocks = []
+    for drawing in drawings:
+        title = _escape(drawing.title)
+        blocks.append(f"![{title}]({FIGURES}/{drawing.name}.svg)")
+        blocks.append(f"{title} ([data as CSV]({FIGURES}/{drawing.name}.csv))")
+    return blocks
+
+
+def _runs(report: Report) -> list[str]:
+    if not report.runs:
+        return []
+    notes = tables.protocol_notes(report.runs)
+    blocks = [table_markdown(tables.headline_table(report.runs))]
+    blocks.append(_list(f"**{_escape(name)}**: {_escape(meaning)}" for name, meaning in notes))
+    if report.troubled:
+        lines = (f"**{_escape(r.name)}**: {_escape(_trouble(r))}" for r in report.troubled)
+        blocks += ["### Not complete", _list(lines)]
+    return blocks
+
+
 def _trouble(run) -> str:
     return "; ".join([run.status, *run.problems])
+
+
+def _matrices(report: Report) -> list[str]:
+    blocks = []
+    for matrix in report.matrices:
+        rows = [
+            [tables.text(name), *(tables.number(count) for count in counts)]
+            for name, counts in zip(matrix.classes, matrix.counts, strict=True)
+        ]
+        columns = ["true \\ predicted", *matrix.classes]
+        table = tables.Table(matrix.title, columns, rows, frozenset(matrix.classes))
+        blocks += [f"### {_escape(matrix.title)}", table_markdown(table)]
+        blocks.append(f"[data as CSV]({FIGURES}/{matrix.name}.csv)")
+    return blocks
+
+
+def _ledger(report: Report) -> list[str]:
+    if not report.rows:
+        return []
+    counts = ", ".join(
+        f"{n} {status}" for status, n in evidence_tables.statuses(report.rows).items()
+    )
+    table = table_markdown(evidence_tables.ledger_table(report.rows, report.history))
+    data = [f"[data of the column over commits]({FIGURES}/history.csv)"] if report.history else []
+    return [f"{len(report.rows)} numbers: {_escape(counts)}.", table, *data]
 
 
 def _parity(report: Report) -> list[str]:
     if report.parity is None:
         return []
-    failures = tables.parity_failures(report.parity)
-    blocks = ["## Parity with the authors' code"]
-    blocks.append(table_markdown(tables.parity_table(report.parity)))
-    return [*blocks, table_markdown(failures) if failures else "No case failed."]
+    failures = evidence_tables.parity_failures(report.parity)
+    return [
+        table_markdown(failures) if failures else "No case failed.",
+        table_markdown(evidence_tables.parity_table(report.parity)),
+        table_markdown(evidence_tables.parity_kinds(report.parity)),
+    ]
 
 
 def _claims(report: Report) -> list[str]:
     if not report.claims:
         return []
-    blocks = ["## Claims", table_markdown(tables.claims_table(report.claims))]
-    for claim in report.claims:
-        values, details = tables.claim_details(claim)
-        blocks.append(f"### {_escape(str(claim.get('claim')))}")
+    blocks = _figures([report.effects]) if report.effects else []
+    blocks.append(table_markdown(effects.claims_table(report.claims)))
+    for claim in report.sources:
+        values, details = effects.claim_details(claim)
+        blocks.append(f"### {_escape(effects.sentence(claim))}")
         if values:
             blocks.append(_list(f"**{_escape(k)}**: {_escape(v)}" for k, v in values))
         for table in details:
             blocks += [f"#### {_escape(table.title)}", table_markdown(table)]
     return blocks
+
+
+def _speed(report: Report) -> list[str]:
+    if not report.speed:
+        return []
+    figure = _figures([report.bars]) if report.bars else []
+    return [*figure, table_markdown(evidence_tables.speed_table(report.speed))]
 
 
 def _quirks(report: Report) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.collect import Run, mapping
@@ -56,6 +55,15 @@ class Table:
             [[row[i] for i in kept] for row in self.rows],
             self.numeric,
         )
+
+    def filled(self) -> Table:
+        """The same table without the columns that hold nothing in any row."""
+        kept = [
+            name
+            for number, name in enumerate(self.columns)
+            if any(row[number].text != NONE for row in self.rows)
+        ]
+        return self.only(kept)
 
     def plain(self) -> str:
         """Aligned columns of text."""
@@ -191,37 +199,6 @@ def quirk_groups(runs: list[Run]) -> list[tuple[list[str], list[str]]]:
     return [(names, list(quirks)) for quirks, names in groups.items()]
 
 
-def parity_table(parity: dict) -> Table:
-    """A row a package: how many of its cases ended how."""
-    columns = ["package", "passed", "failed", "unsupported", "unreadable"]
-    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(columns[1:], 0))
-    for case in parity["cases"]:
-        package = str(case.get("kind") or "").partition("/")[0] or "unknown"
-        status = case.get("status")
-        if status in columns:
-            counts[package][status] += 1
-    rows = [
-        [
-            text(package),
-            *(
-                Cell(str(n), float(n), bool(n) and status in ("failed", "unreadable"))
-                for status, n in of_package.items()
-            ),
-        ]
-        for package, of_package in sorted(counts.items())
-    ]
-    return Table("Parity", columns, rows, frozenset(columns[1:]))
-
-
-def parity_failures(parity: dict) -> Table | None:
-    """The cases that failed or could not be read, if any."""
-    bad = [case for case in parity["cases"] if case.get("status") in ("failed", "unreadable")]
-    columns = ["case", "kind", "status", "max_abs", "max_rel", "message"]
-    rows = [[records_cell(case.get(name)) for name in columns] for case in bad]
-    numeric = frozenset({"max_abs", "max_rel"})
-    return Table("Parity failures", columns, rows, numeric) if bad else None
-
-
 def records_cell(value: Any) -> Cell:
     """Any JSON value in a cell."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
@@ -229,48 +206,6 @@ def records_cell(value: Any) -> Cell:
     if isinstance(value, int | float):
         return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), float(value))
     return text(json.dumps(value, ensure_ascii=False))
-
-
-def claims_table(claims: list[dict]) -> Table:
-    """A row a claim: its sentence and its verdict."""
-    rows = []
-    for claim in claims:
-        verdict = records_cell(claim.get("verdict"))
-        fails = verdict.text.startswith("fail")
-        rows.append([records_cell(claim.get("claim")), replace(verdict, marked=fails)])
-    return Table("Claims", ["claim", "verdict"], rows)
-
-
-def claim_details(claim: dict) -> tuple[list[tuple[str, str]], list[Table]]:
-    """Everything else a claim's file says: single values, and nested records as tables."""
-    values, tables = [], []
-    for key, value in claim.items():
-        records = _records(value)
-        if key in ("claim", "verdict"):
-            continue
-        if records is None:
-            values.append((str(key), records_cell(value).text))
-            continue
-        columns = list(dict.fromkeys(name for row in records for name in row))
-        rows = [[records_cell(row.get(name)) for name in columns] for row in records]
-        numbers = {n for n in columns if isinstance(records[0].get(n), int | float)}
-        tables.append(Table(str(key), [str(n) for n in columns], rows, frozenset(numbers)))
-    return values, tables
-
-
-def _records(value: Any, depth: int = 1) -> list[dict] | None:
-    """Rows from a list of objects, or from objects within objects; None for anything else."""
-    if isinstance(value, list):
-        return value if value and all(isinstance(row, dict) for row in value) else None
-    if not isinstance(value, dict) or not value:
-        return None
-    if not all(isinstance(below, dict) for below in value.values()):
-        return None
-    rows = []
-    for key, below in value.items():
-        own = {"key" if depth == 1 else f"key {depth}": str(key)}
-        rows += [own | row for row in _records(below, depth + 1) or [below]]
-    return rows
 
 
 def confusion(run: Run) -> tuple[list[str], list[list[int]]] | None:

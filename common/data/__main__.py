@@ -1,4 +1,4 @@
-"""``python -m common.data``: draw stand-ins, lay out downloads."""
+"""``python -m common.data``: check, split, describe, lay out and stand in for datasets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 
 from common.cli import entry_point
-from common.data.prepare import MIDPOINT, prepare_bass
+from common.data import across, layout, split_files, stats
+from common.data.doctor import command as doctor
+from common.data.prepare import MIDPOINT, prepare_archives, prepare_bass
+from common.data.readers import READERS
+from common.data.tables import counts_table
 from common.data.twin import TWINS, make_twin
 from common.flags import at_least_0, number
 
@@ -32,8 +36,10 @@ def _parser() -> argparse.ArgumentParser:
     twin.add_argument("--size", type=number(int, low=16), help="pixels of the long side")
     twin.add_argument("--overwrite", action="store_true", help="replace an earlier stand-in")
 
-    prepare = commands.add_parser("prepare", help="lay a download out as image folders")
-    downloads = prepare.add_subparsers(dest="name", required=True)
+    prepare = commands.add_parser(
+        "prepare", help="unpack a dataset's official archives; lay BASS out as image folders"
+    )
+    downloads = prepare.add_subparsers(dest="name", required=True, metavar="NAME")
     bass = downloads.add_parser(
         "bass",
         help="BASS silhouettes in four valence-arousal quadrants",
@@ -46,31 +52,38 @@ def _parser() -> argparse.ArgumentParser:
     bass.add_argument("--seed", type=at_least_0, default=0, help="of the split")
     bass.add_argument("--valence_cut", type=float, default=MIDPOINT, help="positive from here on")
     bass.add_argument("--arousal_cut", type=float, default=MIDPOINT, help="aroused from here on")
+    for name in sorted(READERS.keys() - {"bass"}):
+        _add_archives(downloads.add_parser(name, help=f"{name}, from its archives"))
+    for command in (doctor, split_files, layout, across, stats):
+        command.add(commands)
     return parser
 
 
+def _add_archives(parser: argparse.ArgumentParser) -> None:
+    files = {"type": Path, "nargs": "+", "required": True, "metavar": "FILE"}
+    parser.add_argument("--source", **files, help="zip or tar files, all of the dataset's at once")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    limit = number(float, low=0.001)
+    parser.add_argument("--max_gb", type=limit, default=500.0, help="unpacked, at most (500)")
+    parser.add_argument("--no_check", action="store_true", help="keep what cannot be read too")
+
+
 def _run(argv: list[str]) -> int:
-    args = vars(_parser().parse_args(argv))
+    parsed = _parser().parse_args(argv)
+    if "run" in parsed:
+        return parsed.run(parsed)
+    args = vars(parsed)
     command, name = args.pop("command"), args.pop("name")
     if command == "twin":
         counts = make_twin(name, **args)
+    elif name != "bass":
+        counts = prepare_archives(name, **args)
     else:
         table = prepare_bass(**args)
         counts = {s: rows["label"].value_counts().to_dict() for s, rows in table.groupby("split")}
-    print(_table(counts))
+    print(counts_table(counts))
     print(f"written to {args['out']}" + (" (drawn stand-in)" if command == "twin" else ""))
     return 0
-
-
-def _table(counts: dict[str, dict[str, int]]) -> str:
-    """Images per class and split, as text."""
-    splits = sorted(counts, reverse=True)
-    classes = sorted({name for of_split in counts.values() for name in of_split})
-    lines = [f"{'class':<20}" + "".join(f"{split:>8}" for split in splits)]
-    for name in classes:
-        lines.append(f"{name:<20}" + "".join(f"{counts[s].get(name, 0):>8}" for s in splits))
-    lines.append(f"{'all':<20}" + "".join(f"{sum(counts[s].values()):>8}" for s in splits))
-    return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.cli import UserError
+from common.data.images import DECODE_ERRORS, escaping_link
 from common.data.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ def decode_error(path: str | Path) -> str | None:
         with Image.open(path) as image:
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DECODE_ERRORS as error:
         return str(error) or type(error).__name__
     return None
 
@@ -53,9 +55,11 @@ def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
     """Open every image once and leave out, by name and with a count, those that cannot be decoded.
 
     Raises:
-        UserError: more than 1% are unreadable.
+        UserError: more than 1% are unreadable, or an image is a link that leads out of the folder
+            that all of them stand in.
     """
     paths = [str(manifest.root / p) for p in manifest.table["path"]]
+    _refuse_escaping(manifest.name, paths)
     errors = decode_errors(paths, workers)
     bad = np.array([e is not None for e in errors])
     if not bad.any():
@@ -74,3 +78,15 @@ def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
     kept = manifest.take(np.flatnonzero(~bad))
     kept.notes.append(f"{bad.sum()} unreadable images left out: {'; '.join(named)}")
     return kept
+
+
+def _refuse_escaping(name: str, paths: list[str]) -> None:
+    if not paths:
+        return
+    home = os.path.commonpath([os.path.dirname(p) for p in paths])
+    outside = escaping_link(paths, Path(home))
+    if outside is not None:
+        raise UserError(
+            f"{outside} of {name} is a link that leads out of {home}; put the images themselves "
+            "there."
+        )

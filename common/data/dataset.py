@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch.utils.data import Dataset
 
 from common.cli import UserError
+from common.data.images import DECODE_ERRORS, decode
 from common.data.manifest import Manifest
 
 Key = tuple[int, int]
@@ -73,24 +74,18 @@ def _tensor(column: pd.Series) -> torch.Tensor:
 
 
 def open_rgb(path: str, like_opencv: bool = False) -> Image.Image:
-    """Decode an image as RGB; alpha is dropped.
+    """Decode an image as RGB, see :func:`common.data.images.decode`.
 
     Args:
         path: the file.
-        like_opencv: as OpenCV's colour read: turned as the camera's EXIF orientation says, and of
-            16-bit grey the high byte, which Pillow would clip.
+        like_opencv: as OpenCV's colour read: turned as the camera's EXIF orientation says.
 
     Raises:
         UserError: the file is gone or cannot be decoded.
     """
     try:
-        with Image.open(path) as image:
-            if not like_opencv:
-                return image.convert("RGB")
-            if image.mode.startswith("I;16"):
-                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return decode(path, upright=like_opencv)
+    except DECODE_ERRORS as error:
         raise UserError(
             f"the image {path} cannot be read any more ({error}); put it back and resume the run."
         ) from None

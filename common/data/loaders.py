@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -39,6 +39,7 @@ class SampledStream:
         seed: of this stream; streams of one run need different ones.
         workers: loader processes, kept for the whole training.
         pin_memory: page-locked batches, for CUDA.
+        collate: makes a batch of a list of items; None: torch's own.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SampledStream:
         seed: int,
         workers: int = 0,
         pin_memory: bool = False,
+        collate: Callable[[list], dict] | None = None,
     ):
         self.dataset, self.batch_size, self.steps, self.seed = dataset, batch_size, steps, seed
         self._epoch = _EpochBatches()
@@ -60,6 +62,7 @@ class SampledStream:
             persistent_workers=workers > 0,
             worker_init_fn=quiet_worker,
             generator=torch.Generator(),  # else every pass would draw from the global one
+            collate_fn=collate,
         )
 
     def _draw(self, total: int, generator: torch.Generator) -> list[int]:
@@ -126,7 +129,7 @@ class PassStream(SampledStream):
     """An epoch is one pass over the dataset in a new random order.
 
     Args:
-        dataset, batch_size, seed, workers, pin_memory: as for :class:`SampledStream`.
+        dataset, batch_size, seed, workers, pin_memory, collate: as for :class:`SampledStream`.
         drop_last: leave the last batch out where it is not full.
         shuffle: False keeps the dataset's order.
 
@@ -143,6 +146,7 @@ class PassStream(SampledStream):
         pin_memory: bool = False,
         drop_last: bool = True,
         shuffle: bool = True,
+        collate: Callable[[list], dict] | None = None,
     ):
         self.shuffle = shuffle
         full, rest = divmod(len(dataset), batch_size)
@@ -152,7 +156,7 @@ class PassStream(SampledStream):
                 f"{len(dataset)} images do not fill a batch of {batch_size}; give a smaller "
                 "--batch_size."
             )
-        super().__init__(dataset, batch_size, steps, seed, workers, pin_memory)
+        super().__init__(dataset, batch_size, steps, seed, workers, pin_memory, collate)
 
     def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
         """(index, item seed) of every item of every batch of an epoch."""
@@ -180,9 +184,13 @@ class GivenStream:
 
 
 def eval_loader(
-    dataset: Dataset, batch_size: int, workers: int, pin_memory: bool = False
+    dataset: Dataset,
+    batch_size: int,
+    workers: int,
+    pin_memory: bool = False,
+    collate: Callable[[list], dict] | None = None,
 ) -> DataLoader:
-    """Every item once, in order."""
+    """Every item once, in order; `collate` makes a batch of a list of items."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
@@ -191,6 +199,7 @@ def eval_loader(
         persistent_workers=workers > 0,
         worker_init_fn=quiet_worker,
         generator=torch.Generator(),
+        collate_fn=collate,
     )
 
 

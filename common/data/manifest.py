@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ class Manifest:
             dataset has (``dist``, ``valence``, ``arousal``, ``tags``).
         drawn: True when the images are drawn stand-ins; every report says so.
         notes: sentences about the data that a run's log should repeat.
+        form: which of the forms the dataset is handed around in was found, e.g. ``official``.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Manifest:
     table: pd.DataFrame
     drawn: bool = False
     notes: list[str] = field(default_factory=list)
+    form: str = ""
 
     def __post_init__(self):
         missing = {"path", "label", "split"} - set(self.table.columns)
@@ -55,17 +57,17 @@ class Manifest:
         """SHA-256 over every image's class folder, file name and label, in order."""
         rows = zip(self.table["path"], self.labels, strict=True)
         text = "\n".join(f"{Path(p).parent.name}/{Path(p).name} {label}" for p, label in rows)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def split(self, name: str) -> Manifest:
         """The rows of one split, in the table's order, with a fresh index."""
         rows = self.table[self.table["split"] == name].reset_index(drop=True)
-        return Manifest(self.name, self.root, self.classes, rows, self.drawn, list(self.notes))
+        return replace(self, table=rows, notes=list(self.notes))
 
     def take(self, index: np.ndarray) -> Manifest:
         """The rows at positions `index` (int64 [n]), in that order."""
         rows = self.table.iloc[np.asarray(index, dtype=np.int64)].reset_index(drop=True)
-        return Manifest(self.name, self.root, self.classes, rows, self.drawn, list(self.notes))
+        return replace(self, table=rows, notes=list(self.notes))
 
     @property
     def labels(self) -> np.ndarray:

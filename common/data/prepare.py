@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from common.cli import UserError
+from common.data import archives, readers
+from common.data.manifest import Manifest
 from common.data.twin import make_beside
 
 LOWEST, HIGHEST = 1.0, 9.0  # the rating scale
@@ -78,6 +80,67 @@ def prepare_bass(
         shutil.rmtree(work, ignore_errors=True)
         raise
     return result
+
+
+def prepare_archives(
+    name: str,
+    source: list[Path],
+    out: Path,
+    max_gb: float = 500.0,
+    no_check: bool = False,
+) -> dict[str, dict[str, int]]:
+    """Unpack a dataset's official archives and see that its reader can read them.
+
+    All of `out` is made, or nothing. Where all files stand in one folder of the archive and the
+    dataset is read from there, that folder becomes `out`.
+
+    Args:
+        name: of a reader.
+        source: zip or tar files, unpacked one after the other into the same folder.
+        out: folder to make.
+        max_gb: of all files together, unpacked.
+        no_check: keep what is unpacked, whatever the reader says.
+
+    Returns:
+        Split -> class -> images; empty with `no_check`.
+
+    Raises:
+        UserError: see :func:`common.data.archives.unpack`; or the reader refuses what is there.
+    """
+    read, out = readers.reader(name), out.resolve()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} already exists; choose another --out or delete it first.")
+    limits = archives.Limits(bytes=int(max_gb * archives.GIGABYTE))
+    work = make_beside(out)
+    try:
+        for archive in source:
+            archives.unpack(archive, work, limits)
+        found, manifest = (work, None) if no_check else _readable(read, work, out)
+        found.chmod(0o755)
+        if out.exists():
+            out.rmdir()
+        found.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    if manifest is None:
+        return {}
+    return {s: manifest.split(s).counts() for s in dict.fromkeys(manifest.table["split"])}
+
+
+def _readable(read: readers.Reader, work: Path, out: Path) -> tuple[Path, Manifest]:
+    """The folder that the dataset is read from, and what is read."""
+    inside = [p for p in work.iterdir() if not p.name.startswith((".", "__MACOSX"))]
+    refusal = None
+    for folder in (work, *(p for p in inside if len(inside) == 1 and p.is_dir())):
+        try:
+            return folder, read(folder)
+        except UserError as error:
+            refusal = refusal or error
+    told = str(refusal).replace(str(work), str(out)).rstrip(".")
+    raise UserError(
+        f"{told}. Nothing is kept; give all archives of the dataset at once, or --no_check to keep "
+        "what they hold."
+    )
 
 
 def test_motifs(table: pd.DataFrame, fraction: float, seed: int) -> set[str]:

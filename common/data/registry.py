@@ -54,6 +54,7 @@ DATASETS = {
             "twitterldl_polarity",
             "Twitter, three classes",
             {"negative": 0, "neutral": 1, "positive": 1},
+            twin=True,
         ),
         Description(
             "bass",

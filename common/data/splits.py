@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,14 @@ class Split:
         unlabelled: int64 [U].
         validation: int64 [V]; empty unless images were held out.
         reused: True when `labelled` came from an existing index file.
+        file: hash of the split file that all of it came from, if one was given.
     """
 
     labelled: np.ndarray
     unlabelled: np.ndarray
     validation: np.ndarray
     reused: bool = False
+    file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,32 @@ def hold_out_validation(split: Split, labels: np.ndarray, fraction: float, seed:
             f"--val_fraction {fraction} finds no images to hold out: all of them are labelled."
         )
     validation = np.sort(np.concatenate(chosen))
-    return Split(
-        split.labelled, np.setdiff1d(split.unlabelled, validation), validation, split.reused
-    )
+    rest = np.setdiff1d(split.unlabelled, validation)
+    return replace(split, unlabelled=rest, validation=validation)
+
+
+def draw_balanced(train: Manifest, labels: float, seed: int) -> Split:
+    """The same number of labelled images of every class; all images are in the unlabelled pool.
+
+    Seeds NumPy's global generator, see :func:`sample_balanced`.
+
+    Raises:
+        UserError: `labels` is no multiple of the number of classes, or a class has too few.
+    """
+    number = whole_number(labels)
+    np.random.seed(seed)
+    return labelled_split(train.labels, number, len(train.classes), names=train.classes)
+
+
+def whole_number(labels: float) -> int:
+    """`labels` as a number of images.
+
+    Raises:
+        UserError: it is a share.
+    """
+    if labels < 1:
+        raise UserError(f"--labels {labels} is a share, but this protocol takes a number.")
+    return int(labels)
 
 
 def random_halves(total: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

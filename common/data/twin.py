@@ -12,7 +12,19 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data.readers.folder import DRAWN_MARK
-from common.data.twins import fi, rafdb, va
+from common.data.twins import (
+    expressions,
+    face_folders,
+    fi,
+    listed,
+    official,
+    people_in_context,
+    rafdb,
+    rated,
+    tagged,
+    va,
+    webtags,
+)
 from common.engine.runlog import write_json
 
 # Writes a dataset into an empty folder and returns images per split and class.
@@ -22,6 +34,24 @@ TWINS: dict[str, tuple[Writer, int, int]] = {
     "fi": (fi.write, fi.VERSION, 96),
     "rafdb": (rafdb.write, rafdb.VERSION, rafdb.SIDE),
     "va": (va.write, va.VERSION, va.SIDE),
+    "stockemotion": (tagged.write, tagged.VERSION, tagged.SIDE),
+    "se30k8": (listed.write_se30k8, listed.VERSION, listed.SIDE),
+    "unbiasedemo": (listed.UNBIASEDEMO.write, listed.VERSION, listed.SIDE),
+    "deepemotion": (listed.DEEPEMOTION.write, listed.VERSION, listed.SIDE),
+    "deepsentiment": (listed.write_deepsentiment, listed.VERSION, listed.SIDE),
+    "advertisement": (listed.write_advertisement, listed.VERSION, listed.SIDE),
+    "emotic": (people_in_context.write, people_in_context.VERSION, people_in_context.SIDE),
+    "webtags": (webtags.write, webtags.VERSION, webtags.SIDE),
+    **{
+        name: (writer, face_folders.VERSION, face_folders.SIDE)
+        for name, writer in face_folders.WRITERS.items()
+    },
+    **{name: (s.write, official.VERSION, official.SIDE) for name, s in official.SETS.items()},
+    **{name: (writer, rated.VERSION, rated.SIDE) for name, writer in rated.WRITERS.items()},
+    **{
+        name: (writer, expressions.VERSION, side)
+        for name, (writer, side) in expressions.WRITERS.items()
+    },
 }
 """Name -> (writer, version of its drawings, default pixels of the long side)."""
 

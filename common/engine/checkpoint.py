@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from common.cli import UserError
+from common.engine.pickled import foreign_classes
 
 
 def save(state: dict, path: Path) -> None:
@@ -43,6 +44,9 @@ def load(path: Path) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0] if str(error) else "unreadable pickle"
+        if classes := foreign_classes(path):
+            named = ", ".join(classes[:3]) + (" and others" if len(classes) > 3 else "")
+            reason = f"it holds a pickled {named}"
         raise UserError(
             f"{path} cannot be read safely ({reason}); expected a checkpoint of tensors and plain "
             "containers. Re-save it as a state dict with torch.save(model.state_dict(), …)."

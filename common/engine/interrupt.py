@@ -12,12 +12,17 @@ log = logging.getLogger(__name__)
 class StopRequest:
     """While active, notes SIGINT and SIGTERM instead of dying; a second one stops at once.
 
+    Args:
+        repeats: a launcher passes on what the terminal has sent already, so a second signal means
+            nothing; it kills by itself what does not end.
+
     Attributes:
         number: the signal that came, or None.
     """
 
-    def __init__(self):
+    def __init__(self, repeats: bool = False):
         self.number: int | None = None
+        self._repeats = repeats
         self._before: dict = {}
 
     def __enter__(self) -> StopRequest:
@@ -33,6 +38,8 @@ class StopRequest:
 
     def _note(self, number, _frame) -> None:
         if self.number is not None:
+            if self._repeats:
+                return
             raise KeyboardInterrupt
         self.number = number
         log.warning("%s: finishing this step, then saving.", signal.Signals(number).name)

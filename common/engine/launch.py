@@ -9,6 +9,7 @@ import random
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from common.quirks import Quirk, apply_corrections, in_force
 
 log = logging.getLogger(__name__)
 
+Ending = Callable[[Trainer, RunFolder, bool, float], dict]
 DRAWN = "DRAWN STAND-IN DATA: no number here says anything about the real dataset."
 
 
@@ -47,19 +49,25 @@ def record(
     quirks: list[Quirk],
     device: torch.device,
     train: Manifest,
-    test: Manifest,
+    test: Manifest | None,
     seed: int | None = None,
+    more: dict | None = None,
 ) -> None:
     """Write ``config.json`` and ``environment.json`` and log what a reader must know at once.
 
     Args:
+        test: None where nothing is tested, as in pre-training.
         seed: of the run; ``args.seed`` when None.
+        more: further entries of ``data`` in ``config.json``, e.g. ``split`` and ``cache``.
     """
     active = in_force(quirks, args)
     log.info("quirks in force: %s", "; ".join(q.name for q in active) or "none")
-    if train.drawn or test.drawn:
+    sides = [train] if test is None else [train, test]
+    drawn = any(side.drawn for side in sides)
+    notes = list(dict.fromkeys(note for side in sides for note in side.notes))
+    if drawn:
         log.warning(DRAWN)
-    for note in dict.fromkeys(train.notes + test.notes):
+    for note in notes:
         log.info("data: %s", note)
     run.write(
         CONFIG,
@@ -71,9 +79,10 @@ def record(
                 "name": train.name,
                 "classes": list(train.classes),
                 "train": train.counts(),
-                "test": test.counts(),
-                "drawn": train.drawn or test.drawn,
-                "notes": list(dict.fromkeys(train.notes + test.notes)),
+                "test": None if test is None else test.counts(),
+                "drawn": drawn,
+                "notes": notes,
+                **(more or {}),
             },
         },
     )
@@ -102,6 +111,7 @@ def conduct(
     argv: list[str],
     drawn: bool,
     resume_takes_path: bool = False,
+    ending: Ending | None = None,
 ) -> dict:
     """Train to the end and tell the result, or how to go on.
 
@@ -110,6 +120,7 @@ def conduct(
         argv: the arguments of this run.
         drawn: whether the images are drawn stand-ins.
         resume_takes_path: see :func:`common.flags.resume_command`.
+        ending: writes and tells the summary; :func:`finish` when None.
 
     Returns:
         The summary, see :func:`finish`.
@@ -142,7 +153,7 @@ def conduct(
         raise Interrupted(f"Stopped at once; what was saved last stays.\n{go_on}") from None
     finally:
         run.close()
-    summary = finish(trainer, run, drawn, time.monotonic() - started)
+    summary = (ending or finish)(trainer, run, drawn, time.monotonic() - started)
     if not summary["finished"]:
         print(go_on)
     return summary

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -17,13 +16,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from common.cli import Interrupted, UserError
-from common.engine import checkpoint
+from common.engine import checkpoint, continuation, distributed
 from common.engine.callback import Callback
 from common.engine.display import epoch_line, training_bar
 from common.engine.ema import ParameterEMA, StateEMA
 from common.engine.interrupt import StopRequest
 from common.engine.method import Method, Progress, StepOutput, to_device
 from common.engine.precision import autocast, grad_scaler
+from common.engine.recipe import Recipe
 from common.engine.runlog import LAST, RunFolder
 
 log = logging.getLogger(__name__)
@@ -41,37 +41,6 @@ class Stream(Protocol):
         """What must be equal for a checkpoint to go on with this stream."""
 
 
-@dataclass
-class Recipe:
-    """How the loop runs.
-
-    Attributes:
-        epochs, steps_per_epoch: length of the training in optimiser steps.
-        clip: gradient-norm clip where > 0.
-        clip_scaled: with fp16, clip before the loss scale is taken out.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
-        channels_last: memory layout of model and images.
-        ema_across_epochs: False starts the average anew at every epoch.
-        metric, mode: what an evaluation is judged by, ``max`` or ``min``.
-        stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
-        schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
-        percent: whether `metric` is a share, to be shown in percent.
-    """
-
-    epochs: int
-    steps_per_epoch: int
-    clip: float = 0.0
-    clip_scaled: bool = False
-    precision: str = "fp32"
-    channels_last: bool = False
-    ema_across_epochs: bool = False
-    metric: str = "top1"
-    mode: str = "max"
-    stop_after_epoch: int = 0
-    schedule_per: str = "step"
-    percent: bool = True
-
-
 class Trainer:
     """Trains a Method on streams, evaluates it each epoch, and can stop and go on anywhere.
 
@@ -85,7 +54,7 @@ class Trainer:
             eval mode, average applied) to named numbers.
         ema: average of the method's parameters, used for evaluation.
         ema_reload: values the average is overwritten with at the start of every epoch.
-        run: folder to write to; None writes nothing.
+        run: folder to write to; None writes nothing, as in all processes but the first.
         callbacks: hooks.
         identity: plain values that a checkpoint must share with this training to be resumed.
     """
@@ -109,14 +78,17 @@ class Trainer:
         self.streams, self.recipe, self.device = streams, recipe, device
         self.evaluators = evaluators or {}
         self.ema, self.ema_reload = ema, ema_reload
-        self.run, self.callbacks, self.identity = run, callbacks, identity or {}
+        self.run, self.callbacks = run, callbacks
+        processes = {"processes": distributed.size()} if distributed.size() > 1 else {}
+        self.identity = {**(identity or {}), **processes}
+        self._forward = distributed.shared_step(method)
         self.scaler = grad_scaler(device, recipe.precision)
         self.progress = Progress(0, 0, recipe.epochs, recipe.steps_per_epoch)
         self.history: list[dict] = []
-        self._sums: dict[str, torch.Tensor] = {}
+        self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
         self.rate_used: float | None = None
         self.ended_early = False
-        self._stop = StopRequest()
+        self._stop = StopRequest(repeats=distributed.size() > 1)
         self._continues = False
         self._images, self._seconds = 0, 0.0
 
@@ -145,7 +117,8 @@ class Trainer:
         total = last * self.recipe.steps_per_epoch
         if self.run:
             self.run.rewrite_metrics(self.history)  # rows after the checkpoint are trained anew
-        if self.run and not (self._continues and (self.run.path / LAST).exists()):
+        fresh = bool(self.run) and not (self._continues and (self.run.path / LAST).exists())
+        if distributed.largest(int(fresh), self.device):
             self.save()  # a run killed in its first epoch can be resumed too
         with self._stop, training_bar(total, self.progress.global_step, bool(self.run)) as bar:
             while self.progress.epoch < last and not self.ended_early:
@@ -181,7 +154,7 @@ class Trainer:
             **results,
         }
         self.history.append(row)
-        self.progress.epoch, self.progress.step, self._sums = self.progress.epoch + 1, 0, {}
+        self.progress.epoch, self.progress.step, self.sums = self.progress.epoch + 1, 0, {}
         for callback in self.callbacks:
             callback.on_epoch_end(self, row)
         if self.run:
@@ -189,7 +162,8 @@ class Trainer:
             for name in ("train", *results):
                 self.run.scalars(name, row[name], row["step"])
             self.run.scalars("train", {"lr": row["lr"]}, row["step"])
-            self.save()
+        self.save()
+        if self.run:
             line = epoch_line(row, self.recipe.metric)
             log.info("epoch %d/%d %s", row["epoch"], self.recipe.epochs, line)
 
@@ -236,13 +210,26 @@ class Trainer:
 
     def _step(self, batches: dict) -> StepOutput:
         with autocast(self.device, self.recipe.precision):
-            output = self.method.training_step(batches, self.progress)
-        self.scaler.scale(output.loss).backward()
+            output = self._forward(batches, self.progress)
+        share = self.recipe.accumulate if self.recipe.mean_gradients else 1
+        self.scaler.scale(output.loss / share).backward()
+        self.rate_used = self.optimizer.param_groups[0]["lr"]
+        if (self.progress.global_step + 1) % self.recipe.accumulate == 0:
+            self._update()
+        self.method.on_step_end(self.progress)
+        for callback in self.callbacks:
+            callback.on_step_end(self, output)
+        for name, value in {"loss": output.loss, **output.logs}.items():
+            value = torch.as_tensor(value, device=self.device).detach().double()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        return output
+
+    def _update(self) -> None:
+        """Use the gradients: clip, optimiser, schedule, average."""
         if self.recipe.clip > 0:
             if not self.recipe.clip_scaled:
                 self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.method.parameters(), self.recipe.clip)
-        self.rate_used = self.optimizer.param_groups[0]["lr"]
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.scheduler and self.recipe.schedule_per == "step":
@@ -250,18 +237,14 @@ class Trainer:
         if self.ema:
             self.ema.update(self.method)
         self.optimizer.zero_grad()
-        self.method.on_step_end(self.progress)
-        for callback in self.callbacks:
-            callback.on_step_end(self, output)
-        for name, value in {"loss": output.loss, **output.logs}.items():
-            value = torch.as_tensor(value, device=self.device).detach().double()
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-        return output
 
     def _means(self) -> dict[str, float]:
-        return {
-            name: total.item() / self.recipe.steps_per_epoch for name, total in self._sums.items()
-        }
+        """Means over the steps of the epoch, and over the processes."""
+        if not self.sums:
+            return {}
+        totals = distributed.mean(torch.stack(list(self.sums.values())))
+        steps = self.recipe.steps_per_epoch
+        return {name: t.item() / steps for name, t in zip(self.sums, totals, strict=True)}
 
     def _check_finite(self, output: StepOutput) -> None:
         if not math.isfinite(output.loss.item()):
@@ -302,29 +285,8 @@ class Trainer:
     # --- stopping and going on -------------------------------------------------------------------
 
     def state_dict(self) -> dict:
-        """All that an exact continuation needs."""
-        return {
-            "format": 1,
-            "identity": self.identity,
-            "epoch": self.progress.epoch,
-            "step": self.progress.step,
-            "rate_used": self.rate_used,
-            "method": self.method.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "scaler": self.scaler.state_dict(),
-            "ema": self.ema.state_dict() if self.ema else None,
-            "history": self.history,
-            "sums": {name: total.cpu() for name, total in self._sums.items()},
-            "streams": {name: stream.state() for name, stream in self.streams.items()},
-            "ended_early": self.ended_early and self.progress.step == 0,
-            "callbacks": self._callback_states(),
-            "rng": checkpoint.rng_state(),
-        }
-
-    def _callback_states(self) -> dict[str, dict]:
-        states = {type(callback).__name__: callback.state_dict() for callback in self.callbacks}
-        return {name: state for name, state in states.items() if state}
+        """All that an exact continuation needs; every process must ask for it together."""
+        return continuation.training_state(self)
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from :meth:`state_dict`.
@@ -332,59 +294,24 @@ class Trainer:
         Raises:
             UserError: the checkpoint is of another model or another training.
         """
-        if lacking := sorted(self.state_dict().keys() - state.keys()):
-            raise UserError(
-                f"the checkpoint lacks {', '.join(lacking)}, so it is not one that a training can "
-                f"go on from; give a {LAST}."
-            )
-        ours, theirs = self.identity, state["identity"]
-        differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-        if differing:
-            told = "; ".join(
-                f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing
-            )
-            raise UserError(
-                f"the checkpoint is of another training: {told}. Resume with the flags it was "
-                "started with, or start a new run."
-            )
-        try:
-            self.method.load_state_dict(state["method"])
-        except RuntimeError as error:
-            raise UserError(
-                f"the checkpoint is of another model: {str(error).splitlines()[-1].strip()}"
-            ) from None
-        streams = {name: stream.state() for name, stream in self.streams.items()}
-        if streams != state["streams"]:
-            raise UserError(
-                f"the checkpoint was made with other data: it draws from {state['streams']}, "
-                f"this run from {streams}."
-            )
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.scheduler:
-            self.scheduler.load_state_dict(state["scheduler"])
-        self.scaler.load_state_dict(state["scaler"])
-        if self.ema:
-            self.ema.load_state_dict(state["ema"])
-        self.progress.epoch, self.progress.step = state["epoch"], state["step"]
-        self.rate_used, self.ended_early = state["rate_used"], state["ended_early"]
-        self.history = state["history"]
-        self._sums = {name: total.to(self.device) for name, total in state["sums"].items()}
-        for callback in self.callbacks:
-            if type(callback).__name__ in state["callbacks"]:
-                callback.load_state_dict(state["callbacks"][type(callback).__name__], self.device)
-        checkpoint.set_rng_state(state["rng"])
+        continuation.restore(self, state)
         self._continues = True
 
     def save(self) -> Path | None:
-        """Write ``last.ckpt``."""
+        """Write ``last.ckpt``; every process must call this together, the first one writes."""
+        if not self.run and distributed.size() == 1:
+            return None
+        state = self.state_dict()
         if not self.run:
             return None
-        checkpoint.save(self.state_dict(), self.run.path / LAST)
+        checkpoint.save(state, self.run.path / LAST)
         return self.run.path / LAST
 
     def _stop_if_asked(self) -> None:
-        if self._stop.number is None:
+        number = distributed.largest(self._stop.number or 0, self.device)
+        if not number:
             return
+        self._stop.number = number  # it may have come to another process alone
         path = self.save()
         place = self.progress
         where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"

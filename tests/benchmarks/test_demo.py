@@ -1,13 +1,18 @@
 """The demonstration: every part through its real command line, twice over the same folder."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import demo
+from benchmarks import demo, demo_trainings
 from benchmarks.__main__ import main
+from benchmarks.demo_trainings import QUICK, TRAININGS, Training
+from benchmarks.report import evidence_tables
 from common.engine.launch import DRAWN
+
+PAPERS = set(evidence_tables.PAPERS)
 
 
 @pytest.mark.slow
@@ -23,10 +28,12 @@ def test_quick_demo_from_nothing_and_again(tmp_path, monkeypatch, capsys):
     assert DRAWN in html and "Parity with the authors" in html
     parity = json.loads((out / "parity.json").read_text())
     assert parity["passed"] > 0 and parity["failed"] == 0
-    for method in ("supervised", "s2ver"):
-        assert json.loads((out / "runs" / method / "summary.json").read_text())["drawn"]
+    content = json.loads((out / "report.json").read_text())
+    assert {row["package"] for row in content["papers"] if row["runs"]} == PAPERS
+    assert all(run["status"] == "finished" and run["drawn"] for run in content["runs"])
 
     monkeypatch.setattr(demo, "check_parity", lambda size, file: 1)
+    monkeypatch.setattr(demo, "TRAININGS", TRAININGS[:1])
     image = next((out / "data" / "fi" / "train").glob("*/*"))
     before = image.stat().st_mtime_ns
     assert main(["demo", "--quick", "--out", "demo"]) == 1
@@ -35,10 +42,20 @@ def test_quick_demo_from_nothing_and_again(tmp_path, monkeypatch, capsys):
 
 
 def test_failed_training_stops_the_demo_with_its_code(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo, "draw_data", lambda size, out: 0)
-    monkeypatch.setattr(demo, "METHODS", {"s2ver": lambda argv: 2})
-    assert main(["demo", "--quick", "--out", str(tmp_path / "demo")]) == 2
+    module = SimpleNamespace(main=lambda words: 2)
+    monkeypatch.setattr(demo_trainings.importlib, "import_module", lambda name: module)
+    monkeypatch.setattr(demo, "TRAININGS", (Training("s2ver", (), "s2ver.main", lambda s, o: []),))
+    assert main_of_demo(tmp_path / "demo") == 2
     assert "4/4" not in capsys.readouterr().out
+
+
+def main_of_demo(out: Path) -> int:
+    return demo.main(["--quick", "--out", str(out)])
+
+
+def test_every_training_reads_a_stand_in_that_is_drawn():
+    assert {twin for training in TRAININGS for twin in training.twins} == set(demo_trainings.TWINS)
+    assert {name.partition("_")[0].split()[0] for name in (t.name for t in TRAININGS)} >= PAPERS
 
 
 def test_other_data_is_drawn_anew_and_forgets_which_images_had_labels(tmp_path, monkeypatch):
@@ -48,7 +65,7 @@ def test_other_data_is_drawn_anew_and_forgets_which_images_had_labels(tmp_path, 
     noted = tmp_path / "runs" / "s2ver" / "sampled_label_idx_fi_40.npy"
     noted.parent.mkdir(parents=True)
     noted.touch()
-    assert demo.draw_data(demo.QUICK, tmp_path) == 0
+    assert demo.draw_data("fi", QUICK, tmp_path) == 0
     assert not noted.exists()
     assert calls[0][:4] == ["twin", "fi", "--out", str(tmp_path / "data" / "fi")]
     assert "--overwrite" in calls[0]
@@ -56,7 +73,7 @@ def test_other_data_is_drawn_anew_and_forgets_which_images_had_labels(tmp_path, 
 
 def test_missing_parity_cases_are_no_failure(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo.parity_command, "SHIPPED", tmp_path / "none")
-    assert demo.check_parity(demo.QUICK, tmp_path / "parity.json") == 0
+    assert demo.check_parity(QUICK, tmp_path / "parity.json") == 0
     assert "left out" in capsys.readouterr().out
 
 

@@ -53,9 +53,11 @@ def make_run(folder: Path, scores=(0.5, 0.75, 0.6), finished=True, drawn=False) 
 
 
 def report(tmp_path: Path, *flags: str) -> tuple[str, str]:
-    out = tmp_path / "report"
+    out, results = tmp_path / "report", tmp_path / "no results"
+    results.mkdir(exist_ok=True)
     runs = [] if "--runs" in flags else ["--runs", str(tmp_path / "runs")]
-    assert main(["report", *runs, "--out", str(out), *flags]) == 0
+    alone = ["--results", str(results), "--no_ledger"]
+    assert main(["report", *runs, *alone, "--out", str(out), *flags]) == 0
     return (out / "report.html").read_text(), (out / "report.md").read_text()
 
 
@@ -70,7 +72,7 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, name, attributes):
         self.seen.append((name, dict(attributes)))
-        if name not in ("meta", "br"):
+        if name not in ("meta", "br", "input"):
             self.open.append(name)
 
     def handle_startendtag(self, name, attributes):
@@ -207,7 +209,11 @@ def test_parity_counts_and_failures(tmp_path):
     file.write_text(json.dumps({"passed": 1, "failed": 1, "unsupported": 1, "cases": cases}))
     html, markdown = report(tmp_path, "--parity", str(file))
     assert "| s2ver | 1 | **1** | 0 | 0 |" in markdown and "| dimva | 0 | 0 | 1 | 0 |" in markdown
+    assert "| s2ver/lr | s2ver | 0 | **1** | 0 | 0 | 2.5 |" in markdown
     assert r"off \| \<" in markdown and "off | &lt;" in html
+    alert = re.search(r'<section class="alert".*?</section>', html)[0]
+    assert "Parity fails: s2ver/lr, 1 of 1 cases" in alert
+    assert markdown.index("Parity fails") < markdown.index("## Papers")
     file.write_text("{}")
     flags = ["--runs", str(tmp_path / "runs"), "--parity", str(file), "--out", str(tmp_path)]
     assert main(["report", *flags]) == 2

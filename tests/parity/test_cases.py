@@ -9,7 +9,7 @@ from benchmarks.parity.command import SHIPPED, run_case
 from benchmarks.parity.registry import find_adapter
 
 CASES = {path.stem: path for path in find_cases(SHIPPED)}
-PACKAGES = ("s2ver", "adacm", "dimva")
+PACKAGES = ("s2ver", "adacm", "dimva", "ssfer", "webemotion")
 
 
 def of_a_package(name: str) -> bool:

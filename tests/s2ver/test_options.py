@@ -69,6 +69,9 @@ LABORATORY = """
 --val_fraction              0.0
 --stop_after_epoch          0
 --corrected                 False
+--split                     None
+--cache                     None
+--cache_exact               False
 --ema_across_epochs         False
 --ema_reload_each_epoch     False
 --l1_abs                    False

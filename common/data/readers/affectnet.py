@@ -78,7 +78,7 @@ def _from_lists(name: str, root: Path, lists: dict[str, Path], kept: tuple[str, 
         tables.append(pd.DataFrame(rows)[there])
         notes += missing
     table = pd.concat(tables, ignore_index=True)
-    return Manifest(name, Path("/"), kept, table, is_drawn(root), notes)
+    return Manifest(name, Path("/"), kept, table, is_drawn(root), notes, "lists")
 
 
 def _read_list(file: Path) -> pd.DataFrame:

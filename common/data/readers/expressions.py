@@ -26,6 +26,7 @@ SYNONYMS = {
     "surprised": "surprise",
 }
 TOLERATED = 0.01  # share of missing images above which a dataset is refused
+MISSING = "are missing, e.g."  # what a note on missing images can be told by
 
 
 def expression(name: str) -> str:
@@ -64,7 +65,7 @@ def read_class_folders(
             )
     table = pd.DataFrame(rows, columns=["path", "label", "split"])
     drawn = any(is_drawn(folder) for folder in splits.values())
-    return Manifest(name, Path("/"), tuple(classes), table, drawn)
+    return Manifest(name, Path("/"), tuple(classes), table, drawn, form="folders")
 
 
 def _labels_of_folders(
@@ -130,7 +131,7 @@ def drop_missing(name: str, paths: Sequence[Path], source: Path) -> tuple[np.nda
     if there.all():
         return there, []
     first = paths[int(np.flatnonzero(~there)[0])]
-    told = f"{(~there).sum()} of the {len(there)} images in {source} are missing, e.g. {first}"
+    told = f"{(~there).sum()} of the {len(there)} images in {source} {MISSING} {first}"
     if (~there).mean() > TOLERATED:
         raise UserError(f"{told}; copy {name} again or give the folder its images are in.")
     return there, [f"{told}; they are left out"]

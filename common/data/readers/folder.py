@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import UserError
+from common.data.images import printable
 from common.data.manifest import Manifest
 from common.data.registry import DATASETS, describe
 
@@ -66,7 +67,7 @@ def read_folders(
         if (split, label) not in present.index
     ]
     drawn = any(is_drawn(folder) for folder in splits.values())
-    return Manifest(name, Path("/"), classes, table, drawn, notes)
+    return Manifest(name, Path("/"), classes, table, drawn, notes, "folders")
 
 
 def is_drawn(folder: Path) -> bool:
@@ -85,13 +86,25 @@ def _class_folders(name: str, split: str, folder: Path, hint: str) -> tuple[str,
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Every image file in a folder and its sub-folders, sorted by path."""
-    return sorted(
+    """Every image file in a folder and its sub-folders, sorted by path.
+
+    Raises:
+        UserError: a name is no UTF-8 text, which no table could hold.
+    """
+    found = sorted(
         Path(place) / file
         for place, _, files in os.walk(folder)
         for file in files
         if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
     )
+    try:
+        "".join(map(str, found)).encode()
+    except UnicodeEncodeError:
+        odd = next(p for p in found if printable(p) != str(p))
+        raise UserError(
+            f"the name of {printable(odd)} is no UTF-8 text; rename the file."
+        ) from None
+    return found
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -91,7 +91,7 @@ def read_lists(
         notes += missing
     drawn = is_drawn(train_root) or is_drawn(test_root)
     table = pd.concat(tables, ignore_index=True)
-    manifest = Manifest(name, Path("/"), tuple(classes), table, drawn, notes)
+    manifest = Manifest(name, Path("/"), tuple(classes), table, drawn, notes, "lists")
     return _noted(manifest) if name == NAME else manifest
 
 
@@ -169,7 +169,7 @@ def _official(base: Path, file: Path) -> Manifest:
     table = pd.DataFrame(
         {"path": [str(p.absolute()) for p in paths], "label": listed["label"], "split": split}
     )[there].reset_index(drop=True)
-    return Manifest(NAME, Path("/"), CLASSES, table, is_drawn(base), notes)
+    return Manifest(NAME, Path("/"), CLASSES, table, is_drawn(base), notes, "official")
 
 
 def _noted(manifest: Manifest) -> Manifest:

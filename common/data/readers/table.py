@@ -14,7 +14,9 @@ import pandas as pd
 from common.cli import UserError
 
 
-def read_delimited(path: Path, expected: str, header: bool | None = True) -> pd.DataFrame:
+def read_delimited(
+    path: Path, expected: str, header: bool | None = True, blanks: bool = False
+) -> pd.DataFrame:
     """Read a tab- or comma-separated file as text; the index is the line number (from 1).
 
     Args:
@@ -22,6 +24,7 @@ def read_delimited(path: Path, expected: str, header: bool | None = True) -> pd.
         expected: its form in words, for messages.
         header: the first line names the columns; None decides by whether its second field is a
             number. Names are stripped of blanks and brackets and lower-cased.
+        blanks: fields are separated by blanks where the first line has neither tab nor comma.
 
     Raises:
         UserError: missing, empty or undecodable file, or a line with too many or too few fields.
@@ -40,6 +43,8 @@ def read_delimited(path: Path, expected: str, header: bool | None = True) -> pd.
     if first is None:
         raise UserError(f"{path} is empty; expected {expected}.")
     tabs = "\t" in lines[first]
+    if blanks and not tabs and "," not in lines[first]:
+        text, tabs = "\n".join(re.sub(r"[ ]+", "\t", line.strip()) for line in lines), True
     reader = csv.reader(
         io.StringIO(text),
         delimiter="\t" if tabs else ",",

@@ -110,4 +110,4 @@ def read_ratings(name: str, root: Path) -> Manifest:
     _, test = next(splitter.split(table, groups=np.array(motifs)))
     table.loc[test, "split"] = "test"
     note += f"; no official split: {len(test)} of {len(table)} images, whole motifs, are the test"
-    return Manifest(name, Path("/"), ("image",), table, is_drawn(root), [note + "."])
+    return Manifest(name, Path("/"), ("image",), table, is_drawn(root), [note + "."], "ratings")

@@ -8,6 +8,7 @@ class c has the entries c + offset (modulo 8) of the three lists.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ MODES = ((0, 0, 0), (0, 1, 3), (2, 0, 5))
 MODE_WEIGHTS = (0.45, 0.33, 0.22)
 FAITHFUL = 0.97
 """Probability that a cue is the mode's own; otherwise it is drawn from the whole list."""
+Cues = Callable[[int, Generator], tuple[float, int, int]]
+
 HUE_SPREAD = 0.02
 """Standard deviation of a palette's hue; neighbouring palettes are 0.125 apart."""
 
@@ -44,17 +47,29 @@ def split_counts(scale: float) -> dict[str, dict[str, int]]:
     }
 
 
-def draw(label: int, rng: Generator, size: int) -> Image.Image:
+def own_cues(label: int, rng: Generator) -> tuple[float, int, int]:
+    """Palette (eighths of the hue circle), texture and glyph of an image of class `label`."""
+    mode = MODES[rng.choice(len(MODES), p=MODE_WEIGHTS)]
+    own = [(label + offset) % 8 for offset in mode]
+    stray = rng.integers(0, 8, size=3)
+    palette, texture, glyph = (
+        int(a if rng.random() < FAITHFUL else b) for a, b in zip(own, stray, strict=True)
+    )
+    return palette, texture, glyph
+
+
+def draw(label: int, rng: Generator, size: int, cues: Cues = own_cues) -> Image.Image:
     """Draw one image of class `label`.
 
     Args:
-        label: index into `CLASSES`.
+        label: index into `CLASSES`, or whatever `cues` understands.
         rng: source of everything else.
         size: pixels of the long side; the other side is 0.67 to 1 of it.
+        cues: what shows the class: palette, texture and glyph of `label`.
     """
     long_side, short_side = size, round(size * rng.choice((0.67, 0.75, 1.0)))
     width, height = (long_side, short_side) if rng.random() < 0.6 else (short_side, long_side)
-    palette, texture, glyph = _cues(label, rng)
+    palette, texture, glyph = cues(label, rng)
 
     hue = palette / 8 + rng.normal(0, HUE_SPREAD)
     saturation, value = rng.uniform(0.35, 0.8), rng.uniform(0.45, 0.85)
@@ -71,13 +86,6 @@ def draw(label: int, rng: Generator, size: int) -> Image.Image:
     pixels = _with_clutter(pixels, rng)
     pixels = _with_glyphs(pixels, drawing.GLYPHS[glyph], hue, value, rng)
     return drawing.photographed(pixels, rng)
-
-
-def _cues(label: int, rng: Generator) -> list[int]:
-    mode = MODES[rng.choice(len(MODES), p=MODE_WEIGHTS)]
-    own = [(label + offset) % 8 for offset in mode]
-    stray = rng.integers(0, 8, size=3)
-    return [int(a if rng.random() < FAITHFUL else b) for a, b in zip(own, stray, strict=True)]
 
 
 def _with_clutter(pixels: np.ndarray, rng: Generator) -> np.ndarray:

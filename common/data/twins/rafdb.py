@@ -105,7 +105,11 @@ def split_counts(scale: float) -> dict[str, dict[str, int]]:
 
 def actions_of(label: int, rng: Generator) -> dict[str, float]:
     """Draw the facial actions of one image of class `label` (index into `CLASSES`)."""
-    means = EXPRESSIONS[CLASSES[label]]
+    return express(EXPRESSIONS[CLASSES[label]], rng)
+
+
+def express(means: dict[str, float], rng: Generator) -> dict[str, float]:
+    """Draw the facial actions of one face whose expression has the strengths `means`."""
     intensity = rng.uniform(*INTENSITY)
     drawn = {}
     for action in ACTIONS:  # the same number of draws whatever the class

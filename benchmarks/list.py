@@ -1,0 +1,71 @@
+"""``python -m benchmarks list``: the ledger on the terminal or as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+from pathlib import Path
+
+from benchmarks import ledger
+from benchmarks.ledger import LedgerRow
+from common.cli import UserError, entry_point
+from common.engine.runlog import write_json
+
+
+def summary_text(rows: list[LedgerRow]) -> str:
+    """Coverage: rows per status, kind and paper."""
+    figures = ledger.summary(rows)
+    width = max(map(len, ledger.STATUSES))
+    lines = [f"{figures['rows']} rows"]
+    for status, number in figures["per_status"].items():
+        lines.append(f"  {status:<{width}}{number:>5}   {ledger.STATUSES[status]}")
+    lines.append("by kind: " + ", ".join(f"{n} {k}" for k, n in figures["per_kind"].items()))
+    lines.append(
+        f"reported: {figures['with_command']} have a command here, {figures['unknown']} are "
+        "published commands whose value was not found"
+    )
+    for paper, counts in figures["per_paper"].items():
+        told = ", ".join(f"{number} {status}" for status, number in counts.items())
+        lines.append(f"  {paper:<12}{sum(counts.values()):>5}   {told}")
+    return "\n".join(lines)
+
+
+def rows_text(rows: list[LedgerRow]) -> str:
+    """A line per row."""
+    width = max(len(row.id) for row in rows)
+    lines = []
+    for row in rows:
+        value = "unknown" if row.value is None else f"{row.value:g}"
+        if row.std is not None:
+            value += f" ± {row.std:g}"
+        lines.append(f"{row.id:<{width}}  {value:>14}  {row.status}")
+    return "\n".join(lines)
+
+
+def _run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks list", description=__doc__)
+    add = parser.add_argument
+    add("--paper", help="rows of one package")
+    add("--only", metavar="GLOB", help="rows whose id fits")
+    add("--status", choices=tuple(ledger.STATUSES), help="rows with this status")
+    add("--summary", action="store_true", help="numbers of rows in place of the rows")
+    add("--json", type=Path, metavar="FILE", help="also write the rows, with all fields")
+    args = parser.parse_args(argv)
+    rows = [
+        row
+        for row in ledger.load([args.paper] if args.paper else None)
+        if (not args.only or fnmatch.fnmatchcase(row.id, args.only))
+        and args.status in (None, row.status)
+    ]
+    if not rows:
+        raise UserError("no row of the ledger fits; `python -m benchmarks list` prints all.")
+    print(summary_text(rows) if args.summary else rows_text(rows))
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(args.json, [row.as_dict() for row in rows])
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the ledger; returns the exit code."""
+    return entry_point(_run, argv)

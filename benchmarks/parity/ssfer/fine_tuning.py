@@ -1,0 +1,324 @@
+"""Adapters of the ssfer kinds about fine-tuning: splits, averages, losses, boxes, rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.parity.cases import Case
+from benchmarks.parity.fill import fill_state_dict
+from benchmarks.parity.registry import adapter
+from benchmarks.parity.ssfer.stages import boxes_of_all, finetune_trajectory, semi_trajectory
+from common.engine.ema import ParameterEMA
+from common.engine.evaluate import ClassificationEvaluator
+from common.engine.method import Method, Progress, StepOutput
+from ssfer import data, evaluate, objective
+from ssfer.method import (
+    EMATeacher,
+    FaceMix,
+    MixSettings,
+    TeacherSettings,
+    move_teacher,
+)
+
+__all__ = ["finetune_trajectory", "semi_trajectory"]  # trajectory.py looks for them here
+CPU = torch.device("cpu")
+
+
+def _text(values) -> np.ndarray:
+    return np.array(list(values), dtype=np.str_)
+
+
+def given(case: Case, *names: str) -> list[Tensor]:
+    """Inputs as tensors of their own, which may be overwritten."""
+    return [torch.from_numpy(np.array(case.inputs[name])) for name in names]
+
+
+# --- images, splits, classes ---
+
+
+@adapter("ssfer/split")
+def split(case: Case) -> dict:
+    """Labelled and unlabelled positions of every call."""
+    p, labels, out = case.params, case.inputs["labels"], {}
+    np.random.seed(p["numpy_seed"])
+    for k in range(p["calls"]):
+        drawn = data.draw_labelled(labels, p["percent"], p["num_classes"])
+        out[f"labeled{k}"], out[f"unlabeled{k}"] = drawn
+    return out
+
+
+@adapter("ssfer/kfold")
+def kfold(case: Case) -> dict:
+    """Positions of every fold."""
+    p = case.params
+    out = {}
+    parts = data.folds(p["n"], p["k"], p["random_state"], p.get("shuffle", True))
+    for j, (train, valid) in enumerate(parts):
+        out[f"train{j}"], out[f"valid{j}"] = train, valid
+    return out
+
+
+@adapter("ssfer/class_order")
+def class_order(case: Case) -> dict:
+    """Class names in index order."""
+    return {"names": _text(data.CLASSES[case.params["dataset"]])}
+
+
+@adapter("ssfer/confusion")
+def confusion(case: Case) -> dict:
+    """The notebook's confusion matrix."""
+    names = data.CLASSES[case.params["dataset"]]
+    table = evaluate.confusion_by_name(case.inputs["y_true"], case.inputs["y_pred"], names)
+    return {
+        "labels": _text(table.labels),
+        "cm": table.counts,
+        "cm_prob": table.shares,
+        "acc": np.float64(table.accuracy),
+    }
+
+
+# --- faces ---
+
+
+@adapter("ssfer/face_boxes_iou")
+def face_boxes_iou(case: Case) -> dict:
+    """Boxes of a batch and the overlap of its pairs."""
+    boxes = boxes_of_all(case.inputs["dets"], case.params["counts"])
+    return {"boxes": boxes, "iou": objective.pair_iou(boxes)}
+
+
+@adapter("ssfer/box_iou")
+def box_iou(case: Case) -> dict:
+    """Overlap of given pairs."""
+    pairs = np.array(case.params["pairs"]).reshape(-1, 2, 4)
+    return {"iou": objective.box_iou(pairs[:, 0], pairs[:, 1])}
+
+
+# --- mixing ---
+
+
+MIX_OPTIONS = (
+    *("mixup_alpha", "cutmix_alpha", "cutmix_minmax", "prob", "switch_prob"),
+    *("label_smoothing", "num_classes", "mode"),
+)
+
+
+@adapter("ssfer/mixup")
+def mixup(case: Case) -> dict:
+    """Mixed images and targets, and whether the input was overwritten."""
+    p = case.params
+    x, labels = given(case, "x", "labels")
+    mix = objective.BatchMixup(**{name: p[name] for name in MIX_OPTIONS if name in p})
+    mix.mixup_enabled = p.get("mixup_enabled", True)
+    np.random.seed(p["numpy_seed"])
+    mixed, targets = mix(x, labels)
+    return {
+        "mixed": mixed,
+        "targets": targets,
+        "lam": np.float64(mix.lam),
+        "origin_forward_input": x,
+        "mixed_forward_input": mixed,
+        "same_tensor": np.bool_(mixed is x),
+        "next_random": np.float64(np.random.rand()),
+    }
+
+
+@adapter("ssfer/mix_batch")
+def mix_batch(case: Case) -> dict:
+    """One draw, one mixture."""
+    (x,) = given(case, "x")
+    np.random.seed(case.params["numpy_seed"])
+    lam = objective.mix_batch(x, case.params["alpha"])
+    return {"mixed": x, "lam": np.float64(lam)}
+
+
+@adapter("ssfer/facemix_loss")
+def facemix_loss(case: Case) -> dict:
+    """The loss with its parts and gradients."""
+    names = ("outputs_origin", "outputs_mixed", "labels", "mixed_labels", "iou")
+    origin, mixed, labels, targets, iou = given(case, *names)
+    origin.requires_grad_()
+    mixed.requires_grad_()
+    parts = objective.facemix_loss(origin, mixed, labels, targets, iou)
+    parts.loss.backward()
+    return {
+        "origin_loss": parts.origin,
+        "mixed_loss": parts.mixed,
+        "overall": parts.overall,
+        "loss": parts.loss,
+        "grad_outputs_origin": origin.grad,
+        "grad_outputs_mixed": mixed.grad,
+    }
+
+
+MIX_SETTINGS = ("mixup_alpha", "cutmix_alpha", "prob", "switch_prob", "label_smoothing")
+
+
+@adapter("ssfer/facemix_step")
+def facemix_step(case: Case) -> dict:
+    """The whole branch, through the Method's step."""
+    p = case.params
+    x, labels = given(case, "x", "labels")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), p["num_classes"]))
+    fill_state_dict(model, p["fill_seed"])
+    settings = MixSettings(**{name: p[name] for name in MIX_SETTINGS})
+    method = FaceMix(model, p["num_classes"], settings)
+    batch = {"image": x, "label": labels, "box": boxes_of_all(case.inputs["dets"], p["counts"])}
+    np.random.seed(p["numpy_seed"])
+    output = method.training_step({"labelled": batch}, Progress(0, 0, 1, 1))
+    output.loss.backward()
+    return {
+        "loss": output.loss,
+        "iou": output.details["iou"],
+        "grad_weight": model[1].weight.grad,
+        "grad_bias": model[1].bias.grad,
+        "detector_input": x,
+    }
+
+
+# --- the semi-supervised step ---
+
+
+@adapter("ssfer/semi_step")
+def semi_step(case: Case) -> dict:
+    """The loss from given logits."""
+    p = case.params
+    names = ("outputs_x", "labels_x", "logits_u_w", "logits_u_s", "labels_u")
+    logits, labels, weak, strong, hidden = given(case, *names)
+    for leaf in (logits, weak, strong):
+        leaf.requires_grad_()
+    kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher")
+    method = EMATeacher(nn.Identity(), TeacherSettings(**{name: p[name] for name in kept}))
+    output = method.losses(logits, labels, weak, strong, hidden, p["epoch"])
+    output.loss.backward()
+    out = {
+        "loss_x": output.logs["loss_x"],
+        "loss_u": output.logs["loss_u"],
+        "loss": output.loss,
+        "pseudo_acc": torch.as_tensor(output.logs.get("pseudo_acc", 0.0)).float(),
+        "grad_outputs_x": logits.grad,
+        "teacher_gets_gradient": np.bool_(weak.grad is not None),
+    }
+    if "mask" in output.details:
+        out |= {
+            "max_probs": output.details["score"],
+            "pseudo_targets": output.details["pseudo_label"],
+            "mask": output.details["mask"].float(),
+            "grad_outputs_u_s": strong.grad,
+        }
+    return out
+
+
+# --- averages ---
+
+
+def module_of(values: dict[str, Tensor]) -> nn.Module:
+    """A module with these entries; running statistics and integers are buffers, `fixed` frozen."""
+    root = nn.Module()
+    for name, value in values.items():
+        *path, leaf = name.split(".")
+        place = root
+        for part in path:
+            if not hasattr(place, part):
+                place.add_module(part, nn.Module())
+            place = getattr(place, part)
+        if leaf.startswith("running_") or not value.is_floating_point():
+            place.register_buffer(leaf, value.clone())
+        else:
+            place.register_parameter(leaf, nn.Parameter(value.clone(), name != "fixed"))
+    return root
+
+
+def set_values(module: nn.Module, values: dict[str, Tensor]) -> None:
+    """Overwrite the module's state."""
+    for name, entry in module.state_dict().items():
+        entry.copy_(values[name])
+
+
+@adapter("ssfer/ema")
+def ema(case: Case) -> dict:
+    """Either average, update by update."""
+    sequences = {
+        name.removeprefix("seq."): torch.from_numpy(values)
+        for name, values in case.inputs.items()
+        if name.startswith("seq.")
+    }
+    steps = len(next(iter(sequences.values())))
+    rows = [{name: values[t] for name, values in sequences.items()} for t in range(steps)]
+    module = module_of(rows[0])
+    if case.params["which"] == "EMA":
+        return _parameter_average(module, rows, case.params["decay"])
+    return _whole_average(module, rows, case.params["decay"])
+
+
+def _parameter_average(module: nn.Module, rows: list[dict], decay: float) -> dict:
+    average = ParameterEMA(module, decay)
+    path = [{name: value.clone() for name, value in average.shadow.items()}]
+    for row in rows[1:]:
+        set_values(module, row)
+        average.update(module)
+        path.append({name: value.clone() for name, value in average.shadow.items()})
+    out = {f"shadow.{n}": torch.stack([at[n] for at in path]) for n in path[0]}
+    with average.applied(module):
+        out |= {f"applied.{n}": p.detach().clone() for n, p in module.named_parameters()}
+    out |= {f"restored.{n}": p.detach().clone() for n, p in module.named_parameters()}
+    return {**out, "tracked": _text(average.shadow)}
+
+
+def _whole_average(module: nn.Module, rows: list[dict], decay: float) -> dict:
+    method = EMATeacher(module, TeacherSettings(ema_decay=decay))
+    teacher, path = method.teacher, []
+    for row in [None, *rows[1:]]:
+        if row is not None:
+            set_values(module, row)
+            move_teacher(teacher, module, decay)
+        path.append({name: value.clone() for name, value in teacher.state_dict().items()})
+    out = {f"ema.{n}": torch.stack([at[n] for at in path]) for n in path[0]}
+    method.train()
+    grads = any(p.requires_grad for p in teacher.parameters())
+    return {**out, "training_requires_grad": np.array([teacher.training, grads])}
+
+
+class _Linear(Method):
+    """A linear classifier with given weights."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        super().__init__()
+        self.model = nn.Linear(weight.shape[1], weight.shape[0])
+        self.set(weight, bias)
+
+    def set(self, weight: Tensor, bias: Tensor) -> None:
+        with torch.no_grad():
+            self.model.weight.copy_(weight)
+            self.model.bias.copy_(bias)
+
+    def training_step(self, batches, progress) -> StepOutput:
+        return StepOutput(0 * self.model.weight.sum())
+
+    def predict(self, images: Tensor) -> Tensor:
+        return self.model(images)
+
+
+@adapter("ssfer/validate")
+def validate(case: Case) -> dict:
+    """An evaluation with the average applied, through the Trainer's own evaluation."""
+    p = case.params
+    start_w, start_b, w, b, x, y = given(case, "w_register", "b_register", "w", "b", "x", "y")
+    method = _Linear(start_w, start_b)
+    average = ParameterEMA(method, p["decay"])
+    method.set(w, b)
+    average.update(method)
+    pairs = zip(x.split(p["batch_sizes"]), y.split(p["batch_sizes"]), strict=True)
+    batches = [{"image": images, "label": labels} for images, labels in pairs]
+    method.eval()
+    with torch.no_grad(), average.applied(method):
+        report = ClassificationEvaluator(batches, CPU)(method)
+    if not torch.equal(method.model.weight, w):
+        raise RuntimeError("the live weights did not return")
+    return {
+        "acc": np.float64(report["top1"]),
+        "loss": np.float64(report["loss"]),
+        "training_after": np.bool_(method.training),
+    }

@@ -1,0 +1,29 @@
+"""Adapters of the webemotion kinds about the released datasets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.parity.cases import Case
+from benchmarks.parity.registry import adapter
+from webemotion.class_names import SE30K8
+from webemotion.dataset_release import links, votes
+
+
+@adapter("webemotion/amt_labels")
+def amt_labels(case: Case) -> dict:
+    """Shares of the votes, and the one label, of every image."""
+    p = case.params
+    rows = [votes.vote_labels(image, p["thres"]) for image in p["annotations"]]
+    shares, labels = zip(*rows, strict=True)
+    return {
+        "multilabel": np.stack(shares),
+        "singlelabel": np.array(labels, dtype=np.int64),
+        "names": np.array(SE30K8, dtype=np.str_),
+    }
+
+
+@adapter("webemotion/url_240")
+def url_240(case: Case) -> dict:
+    """Links to previews."""
+    return {"urls": np.array([links.preview_url(u) for u in case.params["urls"]], dtype=np.str_)}

@@ -1,0 +1,88 @@
+"""Adapters of the webemotion kinds about zero-shot evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.parity.cases import Case
+from benchmarks.parity.fill import fill_state_dict
+from benchmarks.parity.registry import adapter
+from webemotion import zero_shot_scores as scores
+from webemotion.class_names import DEEPEMOTION, UNBIASEDEMO
+from webemotion.text import models
+from webemotion.zero_shot_words import sentence_rows, vector_rows, word_feature_rows
+
+CLASSES = {"unbiased": UNBIASEDEMO, "deepemotion": DEEPEMOTION}
+
+
+@adapter("webemotion/zero_shot")
+def zero_shot(case: Case) -> dict:
+    """Every variant: nearest label word, or a score per category and its average precision."""
+    variant = case.params["variant"]
+    if variant in CLASSES:
+        return _nearest(case)
+    if variant == "emotic_word_max":
+        return _word_max(case)
+    return _emotic(case)
+
+
+def _nearest(case: Case) -> dict:
+    p = case.params
+    found = scores.nearest_label(
+        case.inputs["proj"], p["words"], case.inputs["word_vectors"], CLASSES[p["variant"]]
+    )
+    return {
+        "label_words": np.array(found.label_words, dtype=np.str_),
+        "label_similarity": found.label_similarity,
+        "tag_similarity": found.tag_similarity,
+        "pred_index": found.pred_index,
+        "pred_word": np.array(found.pred_word, dtype=np.str_),
+        "top10": found.top,
+        "accuracy": np.float64(found.accuracy(p["targets"])),
+    }
+
+
+def _word_max(case: Case) -> dict:
+    p = case.params
+    values = scores.best_word_score(case.inputs["proj"], case.inputs["word_vectors"])
+    labels = scores.category_labels(p["annotations"], [p.get("category", "Peace")])[:, 0]
+    ap = np.float64(scores.average_precision(labels, values))
+    return {"scores": values, "labels": labels, "ap": ap}
+
+
+def _emotic(case: Case) -> dict:
+    p, projected = case.params, case.inputs["proj"]
+    words = {c: p["category_words"][c].split(",") for c in p["categories"]}
+    rows = _target_rows(case, words, projected.shape[1])
+    values = scores.category_scores(projected, rows)
+    labels = scores.category_labels(p["annotations"], p["categories"])
+    ap, mean_ap = scores.mean_average_precision(labels, values)
+    modern, mean_modern = scores.mean_average_precision(labels, values, absent_as_zero=True)
+    return {
+        "ap": ap,
+        "mean_ap": np.float64(mean_ap),
+        "ap_modern": modern,
+        "mean_ap_modern": np.float64(mean_modern),
+        "scores": values,
+        "labels": labels,
+        "target_rows": np.array([len(matrix) for matrix in rows.values()], dtype=np.int64),
+    }
+
+
+def _target_rows(case: Case, words: dict[str, list[str]], width: int) -> dict[str, np.ndarray]:
+    p = case.params
+    if p["variant"] in ("emotic_word_avg", "emotic_raw"):
+        vectors = dict(zip(p["words"], case.inputs["word_vectors"], strict=True))
+        return vector_rows(words, vectors)
+    numbers = {word: k for k, word in enumerate(p["words"])}
+    featured = p["variant"] == "emotic_word_feature"
+    kind = ("v2", "TextCNN_NLT") if featured else ("dan2", "CNN_Embed_v2")
+    text = models.build(*kind, len(numbers), p["max_len"], width, width, 8)
+    fill_state_dict(text, p["fill_seed"])
+    if featured:
+        return word_feature_rows(words, text, numbers)
+    head = None
+    if p["variant"] == "emotic_sentence_joint":
+        head = models.build("dan2", "Text_Transformation", 0, 0, width, width, 8)
+        fill_state_dict(head, p["fill_seed_transformation"])
+    return sentence_rows(words, text, numbers, head)

@@ -1,0 +1,243 @@
+"""``python -m benchmarks regression``: parity and smoke claims against the committed baseline.
+
+``benchmarks/baseline.json`` holds, for every parity case, whether it passed, and for every claim
+that has a toy the mean difference over its seeds with the noise it may move by. A case that passed
+and no longer does, a case or claim that is gone, and a claim that moved against its statement by
+more than its noise are regressions: the row, by how much, and the commit of the baseline are
+printed, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import claims, evidence
+from benchmarks.parity import cases as parity_cases
+from benchmarks.parity import command as parity_command
+from benchmarks.parity.command import Result
+from common.cli import UserError, entry_point
+from common.engine.runlog import write_json
+from common.flags import count
+
+BASELINE = Path(__file__).with_name("baseline.json")
+SEEDS = (1, 2, 3, 4)
+# Equal machines and libraries give equal toys. Others sum in another order, which can turn single
+# test points; a mean over four seeds may move by this much before it counts.
+NOISE = 0.03
+CHUNK = 8  # cases a process takes at a time
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Something that was better at the baseline.
+
+    Attributes:
+        row: parity case, as ``parity/<name>``, or claim, as ``claim/<name>``.
+        was, now: the figures in words.
+        by: how much worse; None where that is no number.
+    """
+
+    row: str
+    was: str
+    now: str
+    by: float | None = None
+
+
+def measure_parity(jobs: int, only: str | None = None) -> dict[str, Any]:
+    """Run the shipped cases.
+
+    Args:
+        jobs: processes; 1 runs them in this one.
+        only: shell pattern of kinds or names.
+
+    Returns:
+        As ``python -m benchmarks parity --json`` writes it.
+    """
+    paths = parity_cases.find_cases(parity_command.SHIPPED)
+    if only or jobs == 1:
+        return parity_command.summary(parity_command.run_folder(parity_command.SHIPPED, only))
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        results = list(pool.map(_case, paths, chunksize=CHUNK))
+    return parity_command.summary(results)
+
+
+def _case(path: Path) -> Result:
+    import torch
+
+    torch.set_num_threads(1)
+    try:
+        case = parity_cases.load_case(path)
+    except parity_cases.UnreadableCase as error:
+        return Result(path.stem, "", "unreadable", message=str(error))
+    return parity_command.run_case(case)
+
+
+def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[claims.Finding]:
+    """Every claim that has a toy, with one thread, so that sums have one order."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return claims.run(claims.CLAIMS, "smoke", seeds, Path())
+    finally:
+        torch.set_num_threads(threads)
+
+
+def baseline_of(parity: dict, findings: list[claims.Finding], commit: str) -> dict[str, Any]:
+    """What ``baseline.json`` holds."""
+    from benchmarks import toy
+
+    return {
+        "commit": commit,
+        "toy": toy.fingerprint(),
+        "parity": {case["name"]: case["status"] for case in parity["cases"]},
+        "claims": {
+            f.claim: {"mean": f.mean, "noise": NOISE, "verdict": f.verdict, "metric": f.metric}
+            for f in findings
+        },
+    }
+
+
+def compare(baseline: dict, parity: dict | None, findings: list[claims.Finding] | None):
+    """Regressions since a baseline, worst first within each part.
+
+    Args:
+        baseline: see :func:`baseline_of`.
+        parity, findings: measured now; None leaves the part out.
+    """
+    found = []
+    if parity is not None:
+        found += _parity_regressions(baseline["parity"], parity)
+    if findings is not None:
+        found += _claim_regressions(baseline["claims"], findings)
+    return found
+
+
+def _parity_regressions(before: dict[str, str], parity: dict) -> list[Regression]:
+    now = {case["name"]: case for case in parity["cases"]}
+    found = []
+    for name, status in before.items():
+        case = now.get(name)
+        if status != "passed" or (case and case["status"] == "passed"):
+            continue
+        told = "gone" if case is None else f"{case['status']}: {case['message']}"
+        found.append(Regression(f"parity/{name}", status, told, case and case["max_abs"]))
+    # A case that nobody knew of yet and that fails is a regression too: it was never allowed to.
+    for name, case in now.items():
+        if name not in before and case["status"] in ("failed", "unreadable"):
+            told = f"{case['status']}: {case['message']}"
+            found.append(Regression(f"parity/{name}", "not in the baseline", told, case["max_abs"]))
+    return sorted(found, key=lambda r: -(r.by or 0))
+
+
+def _claim_regressions(before: dict[str, dict], findings) -> list[Regression]:
+    now = {finding.claim: finding for finding in findings}
+    found = []
+    for name, was in before.items():
+        told = f"{was['metric']} {was['mean']:+.3f}, may move by {was['noise']:g}"
+        if name not in now:
+            found.append(Regression(f"claim/{name}", told, "gone"))
+            continue
+        worse = was["mean"] - now[name].mean
+        if not worse <= was["noise"]:  # NaN counts as worse
+            is_now = f"{now[name].mean:+.3f} ({now[name].verdict})"
+            found.append(Regression(f"claim/{name}", told, is_now, worse))
+    return sorted(found, key=lambda r: -(r.by or 0))
+
+
+def text(found: list[Regression], commit: str) -> str:
+    """The regressions, a line each."""
+    if not found:
+        return f"no regression since {commit[:12]}"
+    lines = [f"{len(found)} regression{'s' * (len(found) > 1)} since {commit[:12]}"]
+    for row in found:
+        by = "" if row.by is None else f", worse by {row.by:.3g}"
+        lines.append(f"  {row.row}: was {row.was}; now {row.now}{by}")
+    return "\n".join(lines)
+
+
+def read_baseline(path: Path) -> dict:
+    """The baseline.
+
+    Raises:
+        UserError: it is missing or no baseline, or the toys' settings changed since.
+    """
+    from benchmarks import toy
+
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not {"commit", "toy", "parity", "claims"} <= value.keys():
+            raise ValueError("keys are missing")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} is no baseline ({error}); `python -m benchmarks regression --write` makes one."
+        ) from None
+    if value["toy"] != toy.fingerprint():
+        raise UserError(
+            f"{path} was made with other settings of benchmarks/toy.py; make it anew with "
+            "`python -m benchmarks regression --write` and commit it with that change."
+        )
+    return value
+
+
+def _head() -> str:
+    return (evidence.git("rev-parse", "HEAD") or evidence.UNKNOWN).strip()
+
+
+def _run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks regression",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--baseline", type=Path, default=BASELINE, help="what to compare with")
+    add("--write", action="store_true", help="make the baseline from what is measured now")
+    add("--parity", type=Path, metavar="FILE", help="take parity from there (parity --json)")
+    add("--jobs", type=count, default=2, help="processes for the parity cases")
+    add("--json", type=Path, metavar="FILE", help="also write what was measured and found")
+    args = parser.parse_args(argv)
+    baseline = None if args.write else read_baseline(args.baseline)
+    if args.parity:
+        try:
+            parity = json.loads(args.parity.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"--parity {args.parity} cannot be read ({error}).") from None
+    else:
+        parity = measure_parity(args.jobs)
+    findings = measure_claims()
+    print(claims.table(findings))
+    told = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)
+    print(f"parity: {told}")
+    if args.write:
+        write_json(args.baseline, baseline_of(parity, findings, _head()))
+        print(f"baseline: {args.baseline}")
+        return 0
+    found = compare(baseline, parity, findings)
+    print(text(found, baseline["commit"]), file=sys.stderr if found else sys.stdout)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        write_json(
+            args.json,
+            {
+                "parity": parity,
+                "claims": [vars(finding) for finding in findings],
+                "regressions": [vars(row) for row in found],
+                "baseline": baseline["commit"],
+            },
+        )
+    return 1 if found else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compare; 1 when something regressed."""
+    return entry_point(_run, argv)

@@ -1,0 +1,204 @@
+"""From seeds to a sentence: a paper's number against runs of its command, and a claim's effect.
+
+A number is compared as ``inside``, ``above`` or ``below`` the paper's value ± its deviation (the
+row's tolerance where none is printed). The runs' side is the 95 % bootstrap interval of their mean.
+One seed has no interval, so it gets no verdict; what is not the same measurement gets none either,
+and the reasons are listed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.ledger import LedgerRow
+from common.cli import UserError, entry_point
+from common.engine.protocols import MEANING
+
+OUTCOMES = ("inside", "above", "below", "not comparable", "no verdict")
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A row and what some runs say about it.
+
+    Attributes:
+        row: id of the row.
+        outcome: one of :data:`OUTCOMES`.
+        values: in the row's unit, by seed.
+        interval: 95 % bootstrap interval of their mean; None with fewer than two seeds.
+        band: value - tolerance, value + tolerance; None where the row has no value.
+        reasons: why the numbers are not comparable, or why there is no verdict.
+    """
+
+    row: str
+    outcome: str
+    values: dict[str, float] = field(default_factory=dict)
+    interval: tuple[float, float] | None = None
+    band: tuple[float, float] | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The verdict in a line."""
+        line = f"{self.row}: {self.outcome}"
+        if self.interval:
+            mean = statistics.mean(self.values.values())
+            low, high = self.interval
+            line += f"; here {mean:.4g} ({low:.4g} to {high:.4g}, {len(self.values)} seeds)"
+        elif self.values:
+            line += "; here " + ", ".join(f"{value:.4g}" for value in self.values.values())
+        if self.band:
+            line += f"; paper {self.band[0]:.4g} to {self.band[1]:.4g}"
+        return line + "".join(f"\n    {reason}" for reason in self.reasons)
+
+
+def bootstrap(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean, with a generator of its own.
+
+    Raises:
+        ValueError: fewer than two values.
+    """
+    if len(values) < 2:
+        raise ValueError("an interval needs at least two seeds")
+    if len(set(values)) == 1:  # nothing to resample
+        return float(values[0]), float(values[0])
+    found = stats.bootstrap(
+        (np.asarray(values, float),),
+        np.mean,
+        confidence_level=level,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def judge(row: LedgerRow, runs: Sequence[dict[str, Any]], protocol: str | None = None) -> Verdict:
+    """Compare a row with the runs of its command.
+
+    Args:
+        row: of the ledger.
+        runs: records as `benchmarks.runner` writes them: ``seed``, ``protocols``, ``percent``,
+            ``data`` and ``profile``; those without a result are left out.
+        protocol: which of the four protocols; the row's own when None.
+
+    Returns:
+        The verdict. Values are in the row's unit.
+    """
+    protocol = protocol or row.judged_on
+    done = [run for run in runs if run.get("status") == "done"]
+    band = None if row.value is None else (row.value - row.tolerance, row.value + row.tolerance)
+    values = {}
+    for run in done:
+        value = ((run.get("protocols") or {}).get(protocol) or {}).get("value")
+        if value is not None:
+            values[str(run["seed"])] = 100 * value if row.percent and run.get("percent") else value
+    if reasons := incomparable(row, done, protocol):
+        return Verdict(row.id, "not comparable", values, _interval(values), band, reasons)
+    if len(values) < 2:
+        reason = f"{len(values)} seed{'s' * (len(values) != 1)}: an interval needs at least two."
+        return Verdict(row.id, "no verdict", values, None, band, (reason,))
+    low, high = bootstrap(list(values.values()))
+    outcome = "above" if low > band[1] else "below" if high < band[0] else "inside"
+    return Verdict(row.id, outcome, values, (low, high), band)
+
+
+def _interval(values: dict[str, float]) -> tuple[float, float] | None:
+    return bootstrap(list(values.values())) if len(values) > 1 else None
+
+
+def incomparable(row: LedgerRow, runs: Sequence[dict], protocol: str | None) -> tuple[str, ...]:
+    """Why these runs do not measure what the row reports; empty when they do."""
+    reasons = []
+    if row.value is None:
+        reasons.append(f"the paper's value is unknown: {row.note}")
+    if row.unlike:
+        reasons.append(row.unlike + ".")
+    if not row.judged_on:
+        reasons.append("protocol: the publication does not say which epoch it reports.")
+    elif protocol != row.judged_on:
+        reasons.append(f"protocol: the row reports {row.judged_on}, this is {protocol}.")
+    data = [run.get("data") or {} for run in runs]
+    if any(d.get("drawn") for d in data):
+        reasons.append(f"data: a drawn stand-in is not {row.dataset}.")
+    if any(run.get("profile") == "smoke" for run in runs):
+        reasons.append("recipe: a smoke run has a few steps of a small network.")
+    notes = dict.fromkeys(note for run in runs for note in run.get("data_version") or ())
+    reasons += [f"data version: {note}." for note in notes]
+    for split, expected in (("train", row.train_images), ("test", row.test_images)):
+        found = {sum(d.get(split, {}).values()) for d in data if d.get(split)}
+        if expected is not None and found - {expected}:
+            there = ", ".join(map(str, sorted(found - {expected})))
+            reasons.append(
+                f"data version: {there} {split} images, the publication's have {expected}."
+            )
+    return tuple(reasons)
+
+
+def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of the mean of paired differences.
+
+    Raises:
+        ValueError: fewer than two differences.
+    """
+    if len(differences) < 2:
+        raise ValueError("an interval needs at least two seeds")
+    mean = statistics.mean(differences)
+    half = stats.t.ppf((1 + level) / 2, len(differences) - 1)
+    half *= statistics.stdev(differences) / math.sqrt(len(differences))
+    return mean - half, mean + half
+
+
+def verdict(differences: Sequence[float]) -> str:
+    """``holds`` when the interval is above 0, ``fails`` when it is below, else ``undecided``."""
+    if len(differences) < 2:
+        return "undecided: one seed"
+    low, high = interval(differences)
+    return "holds" if low > 0 else "fails" if high < 0 else "undecided"
+
+
+def overall(verdicts: Sequence[str]) -> str:
+    """A claim about several baselines: fails if one does, holds if all do, else undecided."""
+    if "fails" in verdicts:
+        return "fails"
+    return "holds" if set(verdicts) == {"holds"} else "undecided"
+
+
+def _run(argv: list[str]) -> int:
+    from benchmarks import ledger, runner
+
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks verdict",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--runs", type=Path, required=True, metavar="DIR", help="records of `benchmarks run`")
+    add("--row", metavar="ID", help="one row; default: every row that has a run")
+    add("--protocol", choices=tuple(MEANING), help="default: the row's own")
+    args = parser.parse_args(argv)
+    records = [r for p in (args.runs, *args.runs.glob("*")) for r in runner.find_records(p)]
+    if not records:
+        raise UserError(f"{args.runs} holds no record; `python -m benchmarks run` writes them.")
+    rows = ledger.load(measured=False)
+    chosen = [ledger.find(args.row, rows)] if args.row else rows
+    for row in chosen:
+        mine = [record for record in records if row.id in record["rows"]]
+        if mine or args.row:
+            print(judge(row, mine, args.protocol).text)
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print verdicts; 0 whatever they are."""
+    return entry_point(_run, argv)

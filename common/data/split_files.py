@@ -1,0 +1,329 @@
+"""Named split files: which images of a dataset are labelled, fixed once, checked at every use."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import UserError
+from common.data import readers
+from common.data.check import drop_unreadable
+from common.data.images import content_digests
+from common.data.manifest import Manifest
+from common.data.splits import Split, draw_balanced, hold_out_validation
+from common.data.tables import counts_table
+from common.flags import a_seed, count, number
+
+FORMAT = 1
+PARTS = ("labelled", "unlabelled", "validation")
+
+# (training images, labelled images or their share, seed) -> Split
+Draw = Callable[[Manifest, float, int], Split]
+PROTOCOLS: dict[str, Draw] = {"balanced": draw_balanced}
+"""Ways of drawing that belong to no package; a package's name stands for its ``draw_split``."""
+
+
+def protocol(name: str) -> Draw:
+    """A way of drawing: one of :data:`PROTOCOLS`, or ``draw_split`` of ``<name>/data.py``.
+
+    Raises:
+        UserError: neither.
+    """
+    if name in PROTOCOLS:
+        return PROTOCOLS[name]
+    home = Path(__file__).resolve().parents[2]
+    if name.isidentifier() and (home / name / "data.py").is_file():
+        draw = getattr(importlib.import_module(f"{name}.data"), "draw_split", None)
+        if draw is not None:
+            return draw
+    packages = sorted(p.parent.name for p in home.glob("*/data.py") if _draws(p))
+    raise UserError(
+        f"no protocol is called {name}; known are {', '.join([*PROTOCOLS, *packages])}."
+    )
+
+
+def _draws(path: Path) -> bool:
+    return "draw_split" in path.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class SplitFile:
+    """A split with all that is needed to recognise the images it is of.
+
+    Attributes:
+        name: ``<dataset>.<protocol>.<labels>.s<seed>``.
+        labels: what was asked for, a number of images or a share below 1.
+        content: split -> see :func:`content_hash`.
+        classes: class names in label order.
+        split: positions among the training images.
+        hash: SHA-256 of all that the file says.
+    """
+
+    name: str
+    labels: float
+    content: dict[str, str]
+    classes: tuple[str, ...]
+    split: Split
+    hash: str
+
+
+def content_hash(images: Manifest) -> tuple[str, list[str]]:
+    """SHA-256 over the label and the bytes of every image, in the order of the table.
+
+    Returns:
+        (the hash, digests of the images).
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    paths = [str(images.root / p) for p in images.table["path"]]
+    try:
+        digests = content_digests(paths)
+    except OSError as error:
+        raise UserError(
+            f"the image {error.filename} cannot be read ({error.strerror}); put it back."
+        ) from None
+    rows = zip(images.labels, digests, strict=True)
+    text = "".join(f"{label} {digest}\n" for label, digest in rows)
+    return hashlib.sha256(text.encode()).hexdigest(), digests
+
+
+def describe(
+    name: str, manifest: Manifest, split: Split, asked: dict[str, str | float | int]
+) -> dict:
+    """What a split file says, without its hash.
+
+    Args:
+        name: of the split.
+        manifest: with the splits ``train`` and ``test``.
+        split: positions among the training images.
+        asked: ``protocol``, ``labels`` and ``seed``.
+    """
+    train, test = manifest.split("train"), manifest.split("test")
+    (train_hash, of_train), (test_hash, of_test) = content_hash(train), content_hash(test)
+    of_train = np.array(of_train)
+    bytes_of = {part: set(of_train[getattr(split, part)].tolist()) for part in PARTS}
+    return {
+        "format": FORMAT,
+        "name": name,
+        "dataset": manifest.name,
+        **asked,
+        "classes": list(manifest.classes),
+        "content": {"train": train_hash, "test": test_hash},
+        "images": {"train": len(train), "test": len(test)},
+        "counts": {
+            **{part: train.take(getattr(split, part)).counts() for part in PARTS},
+            "test": test.counts(),
+        },
+        "overlap": _overlap({**bytes_of, "test": set(of_test)}),
+        **{part: getattr(split, part).tolist() for part in PARTS},
+    }
+
+
+def _overlap(digests: dict[str, set[str]]) -> dict[str, int]:
+    """Different images, by the bytes of their files, that two parts share."""
+    names = list(digests)
+    return {
+        f"{a}_{b}": len(digests[a] & digests[b])
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+    }
+
+
+def hash_of(content: dict) -> str:
+    """SHA-256 of what a split file says, its own hash left out."""
+    said = {key: value for key, value in content.items() if key != "hash"}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write(content: dict, path: Path) -> str:
+    """Write a split file, one line a key; an equal one that is there is left alone.
+
+    Returns:
+        Its hash.
+
+    Raises:
+        UserError: another file is there, or the folder cannot be written to.
+    """
+    content = {**content, "hash": hash_of(content)}
+    if path.exists():
+        if load(path).hash == content["hash"]:
+            return content["hash"]
+        raise UserError(f"{path} holds another split; choose another --out or delete it.")
+    lines = [f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in content.items()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("{\n" + ",\n".join(lines) + "\n}\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror}); choose another --out."
+        ) from None
+    return content["hash"]
+
+
+def load(path: Path) -> SplitFile:
+    """Read a split file.
+
+    Raises:
+        UserError: missing, of another kind, or changed since it was written.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        positions = {part: np.array(content[part], np.int64) for part in PARTS}
+        said, kind = content["hash"], content["format"]
+        name, labels, classes = content["name"], content["labels"], tuple(content["classes"])
+        images = dict(content["content"])
+    except OSError as error:
+        raise UserError(
+            f"the split file {path} cannot be read ({error.strerror}); draw one with "
+            "`python -m common.data split`."
+        ) from None
+    except (ValueError, KeyError, TypeError, OverflowError):
+        raise UserError(
+            f"{path} is no split file; draw one with `python -m common.data split`."
+        ) from None
+    if kind != FORMAT:
+        raise UserError(f"{path} has the format {kind}, expected {FORMAT}; draw the split anew.")
+    if said != hash_of(content):
+        raise UserError(
+            f"{path} was changed after it was written: its hash is another; draw the split anew."
+        )
+    return SplitFile(name, labels, images, classes, Split(**positions, file=said), said)
+
+
+def use(path: Path, train: Manifest, test: Manifest | None) -> Split:
+    """The split of a file, for images that are those it was drawn from.
+
+    Args:
+        test: None where a training reads no test images.
+
+    Raises:
+        UserError: see :func:`load`; or the images are others.
+    """
+    file = load(path)
+    if file.classes != tuple(train.classes):
+        raise UserError(
+            f"{path} is of the classes {', '.join(file.classes)}, but the images have "
+            f"{', '.join(train.classes)}; give the split file of this dataset."
+        )
+    for name, images in (("train", train), ("test", test)):
+        if images is not None and file.content.get(name) != content_hash(images)[0]:
+            raise UserError(
+                f"{path} was drawn from other images than these {len(images)} {name} images (their "
+                "bytes, labels or order differ); draw a split of this copy with `python -m "
+                "common.data split`."
+            )
+    return file.split
+
+
+def settle(
+    args: argparse.Namespace, explicit: Iterable[str], labels: str, share: bool = False
+) -> None:
+    """Make the labels asked for those of ``--split``, in place, where a split file is given.
+
+    Args:
+        explicit: names of the arguments that the user gave.
+        labels: name of the argument that says how many images are labelled.
+        share: it says so as a share of the images.
+
+    Raises:
+        UserError: the user gave another number, or a share of held-out images for a file that
+            holds some out already; see also :func:`load`.
+    """
+    if args.split is None:
+        return
+    file = load(args.split)
+    asked, there = getattr(args, labels), file.labels if share else len(file.split.labelled)
+    if labels in explicit and asked != there:
+        raise UserError(
+            f"{asked:g} of the images are to be labelled, but {args.split} labels {there:g}; leave "
+            "the flag that says so out."
+            if share
+            else f"{asked} images are to be labelled, but {args.split} labels {there}; leave the "
+            "flag that says so out."
+        )
+    if len(file.split.validation) and getattr(args, "val_fraction", 0):
+        raise UserError(
+            f"{args.split} holds {len(file.split.validation)} images out for validation already; "
+            "leave --val_fraction out."
+        )
+    setattr(args, labels, there)
+
+
+def add_flag(group, what: str = "labelled images") -> None:
+    """Add ``--split``; `what` is what a file decides."""
+    told = f"take the {what} from a file of `python -m common.data split`"
+    group.add_argument("--split", type=Path, metavar="FILE", help=told)
+
+
+def record(split: Split) -> dict:
+    """What ``config.json`` says of a split."""
+    return {
+        "file_hash": split.file,
+        "labelled_hash": hashlib.sha256(split.labelled.tobytes()).hexdigest(),
+        **{part: len(getattr(split, part)) for part in PARTS},
+    }
+
+
+def add(commands) -> None:
+    """Add ``split`` to the parser's sub-commands."""
+    parser = commands.add_parser(
+        "split",
+        help="draw which images are labelled, as a file that trainings take with --split",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    share = number(float, low=0, below=1)
+    add = parser.add_argument
+    add("name", metavar="NAME", help=", ".join(sorted(readers.READERS)))
+    add("root", metavar="DIR", type=Path, help="folder of the dataset")
+    add("--protocol", required=True, help=f"{', '.join(PROTOCOLS)}, or a package's name")
+    add("--labels", required=True, type=_labels, metavar="N", help="images, or a share below 1")
+    add("--seed", type=a_seed, default=0, help="of the draw; a package's --seed gives its own")
+    add("--val_fraction", type=share, default=0.0, help="share of the rest that is held out")
+    add("--out", type=Path, default=Path("."), metavar="DIR", help="folder of the file")
+    add("--workers", type=count, default=2, help="threads that check the images")
+    parser.set_defaults(run=run)
+
+
+def _labels(text: str) -> int | float:
+    value = float(text)
+    if not 0 < value < float("inf") or (value >= 1 and value != int(value)):
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of images nor a share")
+    return int(value) if value >= 1 else value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw and write a split file.
+
+    Raises:
+        UserError: the dataset, the protocol or the number of labels does not fit.
+    """
+    draw = protocol(args.protocol)
+    manifest = drop_unreadable(readers.reader(args.name)(args.root), args.workers)
+    train = manifest.split("train")
+    split = draw(train, args.labels, args.seed)
+    split = hold_out_validation(split, train.labels, args.val_fraction, args.seed)
+    held = f".v{args.val_fraction:g}" if args.val_fraction else ""
+    name = f"{readers.canonical(args.name)}.{args.protocol}.{args.labels}.s{args.seed}{held}"
+    asked = {"protocol": args.protocol, "labels": args.labels, "seed": args.seed}
+    content = describe(name, manifest, split, asked)
+    digest = write(content, args.out / f"{name}.json")
+    print(counts_table(content["counts"]))
+    shared = ", ".join(f"{n} {k.replace('_', ' and ')}" for k, n in content["overlap"].items())
+    print(f"images that stand in two parts, by their bytes: {shared}")
+    print(f"written to {args.out / name}.json, hash {digest[:16]}")
+    return 0

@@ -1,0 +1,1 @@
+"""Bridging the Gaps: masked-autoencoder faces, FaceMix, EMA teacher (2024)."""

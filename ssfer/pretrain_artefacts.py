@@ -1,0 +1,210 @@
+"""The files of a pre-training: the authors' checkpoints and loss curve, and our pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
+from torchvision.utils import make_grid
+
+from common.cli import UserError
+from common.engine import checkpoint, distributed
+from common.engine.launch import DRAWN, peak_memory
+from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY, RunFolder
+from common.engine.trainer import Callback, Trainer
+from ssfer.views import to_pixels
+
+log = logging.getLogger(__name__)
+
+KEYS = ("model", "optimizer", "epoch", "lr_scheduler_state_dict")
+WRAPPER = "module."
+LOG = "log.txt"
+PICTURE_SEED = 0
+CURVE_DPI = 800
+
+
+def own_files(folder: Path, name: str) -> list[Path]:
+    """The files of an earlier run in a folder, whatever else is there."""
+    patterns = (
+        *(CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, LOG),
+        *(f"{name}_*.pth", "reconstruction_*.png", "vit_*_loss_*.png", "events.out.tfevents.*"),
+    )
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
+class AuthorsFiles(Callback):
+    """Writes ``<name>_<epoch>.pth`` every so many epochs and at the end, then the loss curve.
+
+    Args:
+        name: what the files are called.
+        model: the network's size, for the curve's name.
+        every: epochs between checkpoints.
+    """
+
+    def __init__(self, name: str, model: str, every: int):
+        self.name, self.model, self.every = name, model, every
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Write the checkpoint, if it is time and this process writes."""
+        if trainer.run and (row["epoch"] % self.every == 0 or trainer.finished):
+            path = trainer.run.path / f"{self.name}_{row['epoch']}.pth"
+            checkpoint.save(authors_state(trainer, row["epoch"]), path)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Draw the mean loss of every epoch."""
+        if trainer.run and trainer.finished:
+            name = f"vit_{self.model}_loss_{trainer.recipe.epochs}.png"
+            draw_curve([row["train"]["loss"] for row in trainer.history], trainer.run.path / name)
+
+
+def authors_state(trainer: Trainer, epoch: int) -> dict:
+    """The four keys of a published checkpoint; the model's names are those without a wrapper."""
+    values = (
+        trainer.method.model.state_dict(),
+        trainer.optimizer.state_dict(),
+        epoch,
+        trainer.scheduler.state_dict(),
+    )
+    return dict(zip(KEYS, values, strict=True))
+
+
+def draw_curve(losses: list[float], path: Path) -> None:
+    """The training loss over the epochs as a PNG."""
+    figure, axes = plt.subplots()
+    axes.plot(range(1, len(losses) + 1), losses, label="Train Loss")
+    axes.set(xlabel="Epoch", ylabel="Value")
+    axes.legend()
+    _replace(path, lambda part: figure.savefig(part, dpi=CURVE_DPI, format="png"))
+    plt.close(figure)
+
+
+class Pictures(Callback):
+    """Writes ``reconstruction_<epoch>.png``: a column an image; input, masked, output below it.
+
+    The same patches are hidden every time, and the training's random numbers are left alone.
+
+    Args:
+        images: normalised, [n, 3, h, h].
+        every: epochs between pictures.
+    """
+
+    def __init__(self, images: Tensor, every: int):
+        self.images, self.every = images, every
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Draw, if it is time and this process writes."""
+        if not trainer.run or (row["epoch"] % self.every and not trainer.finished):
+            return
+        method, images = trainer.method, self.images.to(trainer.device)
+        patches = method.model.patch_embed.num_patches
+        generator = torch.Generator().manual_seed(PICTURE_SEED)
+        noise = torch.rand(len(images), patches, generator=generator)
+        method.eval()
+        masked, painted = method.reconstruct(images, noise.to(trainer.device))
+        method.train()
+        rows = torch.cat([to_pixels(part) for part in (images, masked, painted)]).cpu()
+        picture = to_pil_image(make_grid(rows, nrow=len(images)))
+        path = trainer.run.path / f"reconstruction_{row['epoch']}.png"
+        _replace(path, lambda part: picture.save(part, format="PNG"))
+
+
+def _replace(path: Path, write) -> None:
+    """Have `write` make a file beside `path`, then put it there in one step."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        write(part)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def resume(trainer: Trainer, path: Path) -> None:
+    """Go on from `path`: a run folder, its ``last.ckpt``, or a checkpoint with the four keys.
+
+    ``last.ckpt`` restores everything. The authors' files restore network, optimiser, schedule and
+    epoch; what is drawn differs, and gradients that were waiting are lost.
+
+    Raises:
+        UserError: missing or damaged file, or one of another model or training.
+    """
+    path = path / LAST if path.is_dir() else path
+    state = checkpoint.load(path)
+    if "identity" in state:
+        trainer.load_state_dict(state)
+        log.info("going on from %s after epoch %d, step %d", path, state["epoch"], state["step"])
+    elif set(KEYS) <= state.keys():
+        _load_authors(trainer, state, path)
+        log.warning(
+            "%s holds network, optimiser, schedule and epoch alone: what is drawn differs from a "
+            "run that never stopped, and the loss curve starts here. Resume from %s for an exact "
+            "continuation.",
+            *(path, LAST),
+        )
+    else:
+        raise UserError(
+            f"{path} is neither a {LAST} nor a checkpoint with the keys {', '.join(KEYS)} (it has "
+            f"{', '.join(map(str, list(state)[:6]))}); give one that pre-training wrote."
+        )
+
+
+def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
+    epoch = int(state["epoch"])
+    if epoch >= trainer.recipe.epochs:
+        raise UserError(f"{path} is after epoch {epoch}, the last one; give more --epochs.")
+    weights = {name.removeprefix(WRAPPER): value for name, value in state["model"].items()}
+    try:
+        trainer.method.model.load_state_dict(weights)
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.scheduler.load_state_dict(state["lr_scheduler_state_dict"])
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
+            "check --model and --input_size."
+        ) from None
+    trainer.progress.epoch = epoch
+
+
+def ending(trainer: Trainer, run: RunFolder, drawn: bool, wall_s: float) -> dict:
+    """Write ``summary.json`` and print the training loss: there is nothing else to judge by.
+
+    Returns:
+        The summary.
+    """
+    last, rate = trainer.history[-1], trainer.images_per_second
+    summary = {
+        "headline": {
+            "protocol": "last",
+            "metric": "loss",
+            "value": last["train"]["loss"],
+            "epoch": last["epoch"],
+            "meaning": "mean training loss of the last epoch; nothing is evaluated",
+        },
+        "metric": "loss",
+        "last": last,
+        "drawn": drawn,
+        "finished": trainer.finished,
+        "percent": False,
+        "wall_s": round(wall_s, 1),
+        "train_images_per_second": rate and rate * distributed.size(),
+        "processes": distributed.size(),
+        "peak_memory_bytes": peak_memory(trainer.device),
+    }
+    run.write(SUMMARY, summary)
+    print(headline(summary, run.path))
+    return summary
+
+
+def headline(summary: dict, path: Path) -> str:
+    """The end of a run in a few lines."""
+    head = summary["headline"]
+    lines = [f"training loss {head['value']:.4f} (epoch {head['epoch']}; nothing is evaluated)"]
+    return "\n".join([*lines, *([DRAWN] if summary["drawn"] else []), f"run folder: {path}"])

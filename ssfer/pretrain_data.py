@@ -1,0 +1,63 @@
+"""The unlabelled faces of pre-training: where they are, how they are read and shared out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from common.cli import UserError
+from common.data.check import drop_unreadable
+from common.data.dataset import ViewDataset, open_rgb
+from common.data.manifest import Manifest
+from common.data.readers.folder import images_below, is_drawn
+from common.data.sharded import ShardedPassStream
+from common.engine import distributed
+from ssfer.views import crop_view, square_eval_view
+
+log = logging.getLogger(__name__)
+
+NAME = "faces"
+
+
+def read_faces(folder: Path, workers: int) -> Manifest:
+    """Every image below a folder, in one class; unreadable ones are left out and named.
+
+    Raises:
+        UserError: no folder, no image in it, or too many that cannot be decoded.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f"there is no folder {folder} with faces to pre-train on; give --train_dir, a folder "
+            "of images in sub-folders or not."
+        )
+    paths = images_below(folder.absolute())
+    if not paths:
+        raise UserError(f"{folder} holds no image; give a --train_dir with image files below it.")
+    table = pd.DataFrame({"path": [str(path) for path in paths], "label": 0, "split": "train"})
+    manifest = Manifest(NAME, Path("/"), (NAME,), table, is_drawn(folder))
+    return drop_unreadable(manifest, workers)
+
+
+def stream(manifest: Manifest, args, pin_memory: bool) -> ShardedPassStream:
+    """This process's share of the faces under the random crop."""
+    return ShardedPassStream(
+        ViewDataset(manifest, {"image": crop_view(args.input_size)}),
+        args.batch_size,
+        seed=args.seed,
+        replicas=distributed.size(),
+        rank=distributed.rank(),
+        reshuffle=args.reshuffle,
+        workers=args.num_workers,
+        pin_memory=pin_memory,
+    )
+
+
+def samples(manifest: Manifest, number: int, size: int) -> torch.Tensor:
+    """`number` images spread over the faces, whole middle squares, [n, 3, size, size]."""
+    step = max(1, len(manifest) // number)
+    view = square_eval_view(size)
+    paths = manifest.table["path"].iloc[::step].iloc[:number]
+    return torch.stack([view(open_rgb(str(manifest.root / path))) for path in paths])

@@ -1,0 +1,91 @@
+"""Pre-training's command line: the published flags with their defaults, then our own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from common.engine.precision import DTYPES
+from common.flags import a_seed, at_least_0, count, number
+from ssfer.mae import DECODERS
+
+NAME = "125w_base_warmup50_batch256"  # what the published files are called, whatever the settings
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every published flag with its published default, and the laboratory flags."""
+    parser = argparse.ArgumentParser(
+        prog="python ssfer/pretrain_distribute.py",
+        description="Masked-autoencoder pre-training on faces without labels. One process by "
+        "itself, several under torchrun.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _training_flags(parser.add_argument_group("training"))
+    _machine_flags(parser.add_argument_group("data and machine"))
+    _laboratory_flags(
+        parser.add_argument_group(
+            "laboratory flags",
+            "not in the published code; the defaults leave its results as they are",
+        )
+    )
+    return parser
+
+
+def _training_flags(group) -> None:
+    add = group.add_argument
+    positive = number(float, low=0)
+    add("--batch_size", type=count, default=64, help="images a step and process")
+    add("--epochs", type=count, default=800, help="passes over the images")
+    add("--accum_iter", type=count, default=1, help="steps whose gradients are added up")
+    add("--warmup_epochs", type=at_least_0, default=50, help="epochs the rate rises")
+    add("--lr", type=positive, default=3.4e-4, help="rate of AdamW; not scaled by the batch")
+    add("--weight_decay", type=positive, default=0.05, help="of AdamW")
+    add("--input_size", type=count, default=224, help="side of the images")
+    add(
+        "--mask_ratio",
+        type=number(float, low=0, below=1),
+        default=0.75,
+        help="share of the patches that is hidden",
+    )
+    add("--seed", type=a_seed, default=2024, help="seed of everything, in every process")
+
+
+def _machine_flags(group) -> None:
+    add = group.add_argument
+    add("--resume", default="", metavar="PATH", help="last.ckpt, its folder, or a published .pth")
+    add("--num_workers", type=at_least_0, default=8, help="loader processes; at most one a core")
+    add("--device", default="cuda", help="auto, cpu, cuda or cuda:N")
+    add("--output_dir", type=Path, default=Path("./output_dir"), help="folder of the run")
+    add("--world_size", type=count, default=1, help="processes; launchers set it themselves")
+    add("--local_rank", type=int, default=-1, help="given by launchers older than torchrun")
+    add("--dist_on_itp", action="store_true", help="read the variables of Open MPI")
+    add("--dist_url", default="env://", help="where the processes meet")
+
+
+def _laboratory_flags(group) -> None:
+    add = group.add_argument
+    add(
+        "--train_dir",
+        type=Path,
+        default=Path("./pretrain_dataset/train_all"),
+        help="images, in sub-folders or not",
+    )
+    add("--model", choices=tuple(DECODERS), default="base", help="size of the network")
+    add("--norm_pix_loss", action="store_true", help="predict patches normalised one by one")
+    add("--mean_gradients", action="store_true", help="divide gradients by --accum_iter")
+    add("--reshuffle", action="store_true", help="another order of the images every epoch")
+    add("--seed_per_process", action="store_true", help="hide other patches in every process")
+    add("--name", default=NAME, help="checkpoints are called <name>_<epoch>.pth")
+    add("--save_every", type=count, default=20, help="epochs between checkpoints")
+    add(
+        "--picture_every",
+        type=at_least_0,
+        default=20,
+        help="epochs between pictures of reconstructions; 0 draws none",
+    )
+    add("--precision", choices=tuple(DTYPES), default="fp32", help="number format of the forward")
+    add("--channels_last", action="store_true", help="memory layout that convolutions prefer")
+    add("--fast", action="store_true", help="all that changes results by no more than noise")
+    add("--stop_after_epoch", type=at_least_0, default=0, help="leave, resumable, after this epoch")
+    add("--overwrite", action="store_true", help="replace an earlier run in --output_dir")
+    add("--corrected", action="store_true", help="turn on every correction of the fidelity table")

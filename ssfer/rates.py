@@ -1,0 +1,82 @@
+"""Learning rates of fine-tuning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
+
+MILESTONES, GAMMA = (20, 40, 60), 0.1
+
+
+@dataclass(frozen=True)
+class CosineSettings:
+    """timm's cosine with warm-up, counted in updates.
+
+    Attributes:
+        lr: rate at the end of the warm-up.
+        lr_min: rate from the cosine's end on; there is one cycle.
+        warmup_lr_init: rate of update number 0, where there is a warm-up.
+        warmup_epoch: updates of the warm-up; they count as the cosine's first ones.
+        num_epochs: the cosine ends after half of them.
+        num_steps_per_epoch: updates that an epoch counts as, whatever its length.
+    """
+
+    lr: float = 1.5e-4
+    lr_min: float = 1e-5
+    warmup_lr_init: float = 5e-5
+    warmup_epoch: int = 5
+    num_epochs: int = 100
+    num_steps_per_epoch: int = 1
+
+    def __post_init__(self):
+        if self.num_epochs < 2:
+            raise ValueError("the cosine runs over half the epochs, so there must be two at least")
+
+    def rate(self, update: int) -> float:
+        """Rate of update number `update`."""
+        end = (self.num_epochs // 2) * self.num_steps_per_epoch
+        if update < self.warmup_epoch:
+            rise = (self.lr - self.warmup_lr_init) / self.warmup_epoch
+            return self.warmup_lr_init + update * rise
+        if update >= end:
+            return self.lr_min
+        share = 0.5 * (1 + math.cos(math.pi * update / end))
+        return self.lr_min + (self.lr - self.lr_min) * share
+
+    def rate_of_step(self, step: int, iterations: int) -> float:
+        """Rate of optimiser step number `step`, of `iterations` an epoch.
+
+        The published code names the update after a step, by the epoch the step was in: the first
+        step of an epoch still has the rate of the epoch before.
+        """
+        if step == 0:
+            return self.rate(0)
+        return self.rate((step - 1) // iterations * self.num_steps_per_epoch)
+
+
+def cosine_schedule(optimizer: Optimizer, settings: CosineSettings, iterations: int) -> LambdaLR:
+    """A scheduler that moves after every step; `optimizer` must have been made with ``lr``."""
+    return LambdaLR(optimizer, lambda k: settings.rate_of_step(k, iterations) / settings.lr)
+
+
+def milestone_schedule(optimizer: Optimizer) -> MultiStepLR:
+    """The schedule of the semi-supervised stage, which the published code makes and never moves."""
+    return MultiStepLR(optimizer, list(MILESTONES), GAMMA)
+
+
+def semi_schedule(protocol: str):
+    """Optimiser -> scheduler of the semi-supervised stage, moved once an epoch; None for none.
+
+    Under ``kfold`` there is none: the published code makes one and never moves it.
+    """
+    return None if protocol == "kfold" else milestone_schedule
+
+
+def build_optimizer(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> AdamW:
+    """AdamW of both stages, with the betas of pre-training and one weight decay for everything."""
+    return AdamW(parameters, lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay)

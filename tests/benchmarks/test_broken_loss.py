@@ -1,0 +1,50 @@
+"""A loss broken on purpose: parity fails, the claim fails, and the report shows both."""
+
+from dataclasses import asdict
+
+import pytest
+
+from benchmarks import claims, regression
+from benchmarks.report.command import write_report
+from s2ver import objective
+
+CLAIM = "s2ver-above-supervised"
+SEEDS = regression.SEEDS
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """S2-VER's pseudo-labels teach the opposite of what they say."""
+    right = objective.pseudo_label_loss
+    monkeypatch.setattr(objective, "pseudo_label_loss", lambda *args: -5 * right(*args))
+
+
+def measure():
+    parity = regression.measure_parity(1, only="s2ver/step")
+    findings = claims.run(claims.select(CLAIM), "smoke", SEEDS, None)
+    return parity, findings
+
+
+def baseline():
+    committed = regression.read_baseline(regression.BASELINE)
+    kept = {n: s for n, s in committed["parity"].items() if n.startswith("s2ver_step")}
+    assert kept, "the baseline has no case of s2ver/step"
+    return {**committed, "parity": kept, "claims": {CLAIM: committed["claims"][CLAIM]}}
+
+
+def test_nothing_regresses_while_the_loss_is_whole():
+    assert regression.compare(baseline(), *measure()) == []
+
+
+def test_broken_loss_is_seen_by_all_three(broken, tmp_path):
+    parity, findings = measure()
+    assert parity["failed"] > 0
+    assert findings[0].verdict == "fails"
+    rows = {row.row for row in regression.compare(baseline(), parity, findings)}
+    assert f"claim/{CLAIM}" in rows and any(row.startswith("parity/s2ver_step") for row in rows)
+
+    page = write_report(tmp_path, parity=parity, claims=[asdict(f) for f in findings])
+    shown = page.read_text(encoding="utf-8")
+    failed = next(case for case in parity["cases"] if case["status"] == "failed")
+    assert failed["kind"] in shown and findings[0].statement in shown
+    assert "fails" in shown and "failed" in shown

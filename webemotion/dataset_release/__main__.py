@@ -1,0 +1,180 @@
+"""``python -m webemotion.dataset_release``: from what was released to lists and images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from common.cli import UserError, entry_point
+from common.engine.runlog import log_to, write_json
+from common.flags import count, number
+from webemotion import lists
+from webemotion.class_names import stockemotion690
+from webemotion.dataset_release import converters, download, evaluate, links, tag_split, votes
+
+SUFFIXES = (".pkl", ".jsonl")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m webemotion.dataset_release")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+
+    vote = command("votes", "SE30K8: votes to labels")
+    vote.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
+    vote.add_argument("--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree")
+    _out(vote, "folder of single.* and multi.*")
+
+    tags = command("split690", "StockEmotion: tags to 690 classes, train and test list")
+    tags.add_argument("--tags", type=Path, required=True, help="[path, [tags]] or JSON Lines")
+    tags.add_argument("--classes", type=Path, help="JSON list of class names; default: the 690")
+    tags.add_argument("--labels", choices=tag_split.FORMS, default="labels", help="form of entries")
+    _out(tags, "folder of train.* and test.*")
+
+    fetch = command("download", "fetch images from a list of links, politely; goes on where it was")
+    usual = download.Manners()
+    fetch.add_argument("--links", type=Path, required=True, help="URL, or path<TAB>URL, a line")
+    fetch.add_argument("--out", type=Path, required=True, help="folder of the images")
+    fetch.add_argument("--preview", action="store_true", help="fetch the previews of 240 pixels")
+    fetch.add_argument("--threads", type=number(int, 1, 16), default=usual.threads, help="at once")
+    fetch.add_argument("--rate", type=number(float, 0.01, 50), default=usual.rate, help="a second")
+    fetch.add_argument("--tries", type=number(int, 1, 10), default=usual.tries, help="per image")
+    fetch.add_argument("--timeout", type=number(float, 0.1), default=usual.timeout, help="seconds")
+
+    judge = command("evaluate", "SE30K8: predictions against the annotations")
+    judge.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
+    judge.add_argument("--predictions", type=Path, required=True, help="JSON Lines")
+    judge.add_argument(
+        "--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree"
+    )
+    judge.add_argument("--out", type=Path, help="JSON file to write")
+
+    turn = command("convert", "a download to image lists; EMOTIC's people to crops too")
+    turn.add_argument("name", choices=("emotic", *converters.DATASETS), help="dataset")
+    turn.add_argument("--source", type=Path, required=True, help="the download")
+    turn.add_argument("--crops", type=Path, help="emotic: folder of the crops; default: OUT/crops")
+    _out(turn, "folder of the lists")
+
+    lines = command("lists", "a list between pickle and JSON Lines; the suffixes say which")
+    lines.add_argument("source", type=Path)
+    lines.add_argument("target", type=Path)
+    return parser
+
+
+def _out(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--out", type=Path, required=True, help=text)
+    parser.add_argument("--form", choices=SUFFIXES, default=".jsonl", help="of the lists")
+
+
+def _write(folder: Path, named: dict[str, list[lists.Entry]], form: str) -> None:
+    """Write lists, all or, where one is there already, none."""
+    targets = {folder / f"{name}{form}": entries for name, entries in named.items()}
+    there = [str(path) for path in targets if path.exists()]
+    if there:
+        raise UserError(f"{', '.join(there)} exist and are left as they are; give another --out.")
+    for path, entries in targets.items():
+        lists.write_list(path, entries)
+        print(f"{path}: {len(entries)} images")
+
+
+def _votes(args) -> None:
+    single, shares = votes.labelled(votes.read_annotations(args.annotations), args.threshold)
+    print(f"{len(shares) - len(single)} images have no class with {args.threshold} votes")
+    _write(args.out, {"single": single, "multi": shares}, args.form)
+
+
+def _split690(args) -> None:
+    classes = stockemotion690()
+    if args.classes:
+        classes = _class_names(args.classes)
+    tags = tag_split.read_tags(args.tags)
+    entries = tag_split.class_entries(tags, args.labels, classes)
+    print(f"{len(tags) - len(entries)} of {len(tags)} images have none of the class tags")
+    train, test = tag_split.split(entries)
+    _write(args.out, {"train": train, "test": test}, args.form)
+
+
+def _class_names(path: Path) -> dict[str, int]:
+    """Names in order, as if they were the whole vocabulary."""
+    try:
+        names = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"the class names {path} cannot be read ({error}).") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} is no JSON list of class names.")
+    # Numbers below 0 stand for no tag, so that only words are matched.
+    return {name: -1 - k for k, name in enumerate(names)}
+
+
+def _download(args) -> int:
+    wanted = links.read_links(args.links, args.preview)
+    manners = download.Manners(args.threads, args.rate, args.tries, args.timeout)
+    counts, failed = download.Downloader(args.out, manners).fetch_all(wanted)
+    print(", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
+    if not failed:
+        return 0
+    target = download.failures_path(args.out)
+    download.write_failures(failed, target)
+    print(f"what failed stands in {target}; the same command tries it again")
+    return 1
+
+
+def _evaluate(args) -> None:
+    if args.out and args.out.exists():
+        raise UserError(f"{args.out} exists and is left as it is; give another --out.")
+    predictions = evaluate.read_predictions(args.predictions)
+    annotations = votes.read_annotations(args.annotations)
+    report = evaluate.evaluate(predictions, annotations, args.threshold)
+    for name, value in report.items():
+        if isinstance(value, float):
+            print(f"{name}: {value:.2%}")
+        elif isinstance(value, int):
+            print(f"{name}: {value}")
+    if args.out:
+        write_json(args.out, report)
+
+
+def _convert(args) -> None:
+    if args.name == "emotic":
+        named = converters.convert_emotic(args.source, args.crops or args.out / "crops")
+    else:
+        named = converters.convert(args.name, args.source)
+    _write(args.out, named, args.form)
+
+
+def _lists(args) -> None:
+    number_of = lists.convert(args.source, args.target)
+    print(f"{args.target}: {number_of} images")
+
+
+COMMANDS = {
+    "votes": _votes,
+    "split690": _split690,
+    "download": _download,
+    "evaluate": _evaluate,
+    "convert": _convert,
+    "lists": _lists,
+}
+
+
+def _run(argv: list[str]) -> int:
+    args = _parser().parse_args(argv)
+    log_to()
+    return COMMANDS[args.command](args) or 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns the exit code: 1 where images could not be fetched."""
+    return entry_point(_run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,120 @@
+"""Downloads of the transfer datasets to the image lists that the configurations name.
+
+Reading is done by :mod:`common.data.readers`; EMOTIC's people are cut out of their images here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from common.cli import UserError
+from common.data.dataset import open_rgb
+from common.data.readers import emotic, reader
+from webemotion import class_names
+from webemotion.lists import Entry
+
+log = logging.getLogger(__name__)
+
+DATASETS = {
+    "deepemotion": ("fi", class_names.DEEPEMOTION),
+    "unbiasedemo": ("unbiasedemo", class_names.UNBIASEDEMO),
+    "deepsentiment": ("deepsentiment", ("negative", "positive")),
+    "twitter1": ("twitter1", ("negative", "positive")),
+    "advertisement": ("advertisement", class_names.ADVERTISEMENT),
+    "se30k8": ("SE30K8", class_names.SE30K8),
+}
+"""Name -> (reader, class names in the order of their numbers)."""
+
+ImageLists = dict[str, list[Entry]]
+
+
+def convert(name: str, source: Path) -> ImageLists:
+    """Split -> entries ``path, class``, paths relative to `source`.
+
+    Raises:
+        UserError: the download is not there or of another form, or its classes are others.
+    """
+    read, classes = DATASETS[name]
+    manifest = reader(read)(source)
+    numbers = {c.lower(): k for k, c in enumerate(classes)}
+    unknown = [c for c in manifest.classes if c.lower() not in numbers]
+    if unknown:
+        raise UserError(
+            f"{source} has the class '{unknown[0]}', which is none of {name}'s: "
+            f"{', '.join(classes)}."
+        )
+    for note in manifest.notes:
+        log.info("%s: %s", name, note)
+    lists: ImageLists = {}
+    base = source.resolve()
+    for row in manifest.table.itertuples():
+        path = Path(os.path.relpath(manifest.root / row.path, base)).as_posix()
+        label = numbers[manifest.classes[row.label].lower()]
+        lists.setdefault(row.split, []).append(Entry(path, label))
+    return lists
+
+
+def convert_emotic(source: Path, crops: Path) -> ImageLists:
+    """Cut every person out, and list the crops with their categories.
+
+    A crop is ``<split>/<image's name>_<number>.png``; existing files are left as they are, so that
+    an interrupted conversion goes on.
+
+    Args:
+        source: holds ``Annotations.mat`` and ``emotic/``.
+        crops: folder of the crops.
+
+    Returns:
+        Split -> entries ``path, [category numbers]``.
+
+    Raises:
+        UserError: the download is not there or of another form, or an image is missing.
+    """
+    file = next((source / p for p in emotic.ANNOTATIONS if (source / p).is_file()), None)
+    base = next((source / p for p in emotic.IMAGES if (source / p).is_dir()), source)
+    if file is None:
+        raise UserError(f"there is no EMOTIC at {source}: {emotic.HELP}")
+    out: ImageLists = {}
+    for split, images in emotic.read_splits(file).items():
+        entries = out.setdefault(split, [])
+        empty = 0
+        for image in tqdm(images, desc=f"cropping {split}", unit="image", disable=None):
+            try:
+                path = base / str(image.folder) / str(image.filename)
+                people = [emotic.read_person(p) for p in np.atleast_1d(image.person)]
+            except (AttributeError, ValueError) as error:
+                raise UserError(f"{file}: an entry is of another form ({error}).") from None
+            whole = open_rgb(str(path))
+            for k, (box, labels, _) in enumerate(people):
+                crop = _crop(whole, box)
+                if crop is None or not labels:
+                    empty += 1
+                    continue
+                place = f"{split}/{path.stem}_{k}.png"
+                _save(crop, crops / place)
+                entries.append(Entry(place, sorted(labels)))
+        if empty:
+            log.warning("%s: %d people without a box in the image or a category", split, empty)
+    return out
+
+
+def _crop(image: Image.Image, box: list[int]) -> Image.Image | None:
+    """The part of an image inside a box, cut to the image; None where nothing is left."""
+    left, top = max(0, box[0]), max(0, box[1])
+    right, bottom = min(image.width, box[2]), min(image.height, box[3])
+    return image.crop((left, top, right, bottom)) if left < right and top < bottom else None
+
+
+def _save(crop: Image.Image, path: Path) -> None:
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}")
+    crop.save(temporary, format="PNG")
+    temporary.replace(path)

@@ -1,0 +1,82 @@
+"""Lists of links to images, and the smaller preview that a stock site keeps of each."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from common.cli import UserError
+
+PREVIEW = "240"
+SCHEMES = ("http://", "https://")
+
+
+class Link(NamedTuple):
+    """One image to fetch: where from, and where to, relative to the images' folder."""
+
+    path: str
+    url: str
+
+
+def preview_url(url: str) -> str:
+    """The link to the preview of 240 pixels.
+
+    The part of the file name before its first underscore becomes ``240``; a name without an
+    underscore becomes ``240`` alone, and its extension is lost, as published.
+    """
+    place, slash, name = url.rpartition("/")
+    _, underscore, rest = name.partition("_")
+    return f"{place}{slash}{PREVIEW}{underscore}{rest}"
+
+
+def read_links(path: Path, preview: bool = False) -> list[Link]:
+    """Read a list of links: a line ``URL``, or ``path<TAB>URL`` or ``path,URL``.
+
+    Without a path, an image is called like the last part of its URL.
+
+    Args:
+        path: the list.
+        preview: turn every link into its :func:`preview_url`.
+
+    Raises:
+        UserError: unreadable or empty list, a line that is no link, a path that leaves the folder,
+            or two links to one path.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"the list of links {path} cannot be read ({error}).") from None
+    links: dict[str, Link] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        link = _link(_cells(line), f"{path}, line {number}", preview)
+        if link.path in links and links[link.path] != link:
+            raise UserError(f"{path}, line {number}: two links go to {link.path}.")
+        links[link.path] = link
+    if not links:
+        raise UserError(f"the list of links {path} is empty; expected a URL a line.")
+    return list(links.values())
+
+
+def _cells(line: str) -> list[str]:
+    """URL, or path and URL; a URL may have commas of its own."""
+    if "\t" in line:
+        return [cell.strip() for cell in line.split("\t") if cell.strip()]
+    if line.startswith(SCHEMES) or "," not in line:
+        return [line]
+    return [cell.strip() for cell in line.split(",", 1)]
+
+
+def _link(cells: list[str], where: str, preview: bool) -> Link:
+    url = cells[-1]
+    parts = urlsplit(url)
+    if len(cells) > 2 or not url.startswith(SCHEMES) or not parts.netloc:
+        raise UserError(f"{where}: '{url}' is no http or https link.")
+    path = cells[0] if len(cells) == 2 else unquote(parts.path.rpartition("/")[2])
+    place = PurePosixPath(path)
+    if not path or place.is_absolute() or ".." in place.parts or "\\" in path:
+        raise UserError(f"{where}: the path '{path}' does not stay in the folder.")
+    return Link(path, preview_url(url) if preview else url)

@@ -1,0 +1,273 @@
+"""Image lists: the authors' pickles, the same as JSON Lines, and what is checked of them.
+
+A pickle is a list of ``[relative_path, label]``, ``[relative_path, label, [tags]]``. The label is
+
+- a number: one class; ``-1`` is ignored by the loss
+- a list of numbers: the classes that hold (``[3, 17]``)
+- a list of pairs: class and count (``[[3, 2], [17, 1]]``)
+- a list with a fraction in it: the target vector itself
+
+A line of JSON Lines holds the same under ``path``, one of ``label``, ``labels``, ``counts`` and
+``target``, and ``tags``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from common.cli import UserError
+from common.data import pickles
+from common.data.readers.folder import DRAWN_MARK
+
+JSON_LINES = (".jsonl", ".ndjson")
+SHOWN = 5
+_ATOMS = {int, float, str}
+
+Label = int | list[int] | list[list[int]] | list[float]
+
+
+class Entry(NamedTuple):
+    """One image of a list.
+
+    Attributes:
+        path: relative to the images' folder.
+        label: see the module's text; plain Python numbers and lists.
+        tags: numbers in the vocabulary, or words; None where the list has no tags.
+    """
+
+    path: str
+    label: Label
+    tags: list[int] | list[str] | None = None
+
+
+def read_list(path: str | Path) -> list[Entry]:
+    """Read an image list; ``.jsonl`` is JSON Lines, anything else a pickle.
+
+    Raises:
+        UserError: missing, unreadable or empty file, or an entry of another form.
+    """
+    path = Path(path)
+    with _without_collector():
+        rows = _json_rows(path) if path.suffix in JSON_LINES else _pickle_rows(path)
+        if not rows:
+            raise UserError(f"the list {path} is empty; expected at least one image.")
+        return [_entry(row, number, path) for number, row in enumerate(rows)]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A million small lists are made here, which the collector would walk through over and over."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def write_list(path: str | Path, entries: Iterable[Entry]) -> None:
+    """Write an image list in one step; the suffix decides the form, as in :func:`read_list`."""
+    path = Path(path)
+    if path.suffix not in JSON_LINES:
+        pickles.save([_pickled(entry) for entry in entries], path)
+        return
+    lines = "".join(json.dumps(_json_row(e), ensure_ascii=False) + "\n" for e in entries)
+    pickles.write_bytes(lines.encode(), path)
+
+
+def convert(source: str | Path, target: str | Path) -> int:
+    """Rewrite a list in the form that `target`'s suffix asks for; returns its length.
+
+    Raises:
+        UserError: `source` is no list, or `target` exists.
+    """
+    if Path(target).exists():
+        raise UserError(f"{target} exists and is left as it is; give another name.")
+    entries = read_list(source)
+    write_list(target, entries)
+    return len(entries)
+
+
+def check_images(entries: Sequence[Entry], data_dir: str | Path, source: str | Path) -> None:
+    """Refuse a list that names files that are not there.
+
+    Raises:
+        UserError: says how many, and the first five.
+    """
+    data_dir = Path(data_dir)
+    missing = [entry.path for entry in entries if not (data_dir / entry.path).is_file()]
+    if not missing:
+        return
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    raise UserError(
+        f"{len(missing)} of the {len(entries)} images of {source} are not in {data_dir}: "
+        f"{', '.join(missing[:SHOWN])}{more}. Put them there, or give another data_dir."
+    )
+
+
+def check_labels(entries: Sequence[Entry], num_classes: int, source: str | Path) -> None:
+    """Refuse a list with a class that a network of `num_classes` outputs does not have.
+
+    Negative numbers count from the end, as in the published code.
+
+    Raises:
+        UserError: names the first such entry; or a target vector of another length.
+    """
+    for entry in entries:
+        if is_vector(entry.label):
+            if len(entry.label) != num_classes:
+                raise UserError(
+                    f"{source}: the target of {entry.path} has {len(entry.label)} numbers, but "
+                    f"num_classes is {num_classes}."
+                )
+            continue
+        wrong = [k for k in classes_of(entry.label) if not -num_classes <= k < num_classes]
+        if wrong:
+            raise UserError(
+                f"{source}: {entry.path} has the class {wrong[0]}, but num_classes is "
+                f"{num_classes} (0 to {num_classes - 1}). Correct the list or num_classes."
+            )
+
+
+def check_tags(entries: Sequence[Entry], vocab_size: int, source: str | Path) -> None:
+    """Refuse a list without tags, or with tags beyond the vocabulary and its unknown word.
+
+    Raises:
+        UserError: names the first such entry.
+    """
+    for entry in entries:
+        if entry.tags is None:
+            raise UserError(
+                f"{source}: {entry.path} has no tags; a text branch needs entries of the form "
+                "[path, [labels], [tags]]."
+            )
+        wrong = [t for t in entry.tags if not isinstance(t, int) or not 0 <= t <= vocab_size]
+        if wrong:
+            raise UserError(
+                f"{source}: {entry.path} has the tag {wrong[0]!r}, but the text model's vocabulary "
+                f"has {vocab_size} words. Use the list it was trained with."
+            )
+
+
+def is_drawn(source: str | Path) -> bool:
+    """Whether a file lies in a folder of drawn stand-ins."""
+    return any((parent / DRAWN_MARK).is_file() for parent in Path(source).resolve().parents)
+
+
+def is_vector(label: Label) -> bool:
+    """Whether a label is a target vector: a list of numbers with a float among them."""
+    return isinstance(label, list) and any(isinstance(value, float) for value in label)
+
+
+def classes_of(label: Label) -> list[int]:
+    """The classes that a label names; those of the non-zero entries for a target vector."""
+    if isinstance(label, int):
+        return [label]
+    if is_vector(label):
+        return [k for k, share in enumerate(label) if share]
+    return [value[0] if isinstance(value, list) else value for value in label]
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def _pickle_rows(path: Path) -> list:
+    rows = pickles.load(path, "a list of [relative_path, label] entries")
+    if isinstance(rows, np.ndarray):
+        rows = rows.tolist()
+    if not isinstance(rows, list | tuple):
+        raise UserError(
+            f"{path} holds a {type(rows).__name__}; expected a list of [relative_path, label]."
+        )
+    return list(rows)
+
+
+def _json_rows(path: Path) -> list:
+    if not path.is_file():
+        raise UserError(f"the list {path} does not exist.")
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(_from_json(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}, line {number}, is no list entry ({error}); expected an object with "
+                '"path", one of "label", "labels", "counts" and "target", and perhaps "tags".'
+            ) from None
+    return rows
+
+
+def _from_json(row: dict) -> list:
+    keys = [key for key in ("label", "labels", "counts", "target") if key in row]
+    if len(keys) != 1:
+        raise ValueError(f"{len(keys)} of the four kinds of label")
+    label = [float(v) for v in row["target"]] if keys == ["target"] else row[keys[0]]
+    return [row["path"], label, *([row["tags"]] if row.get("tags") is not None else [])]
+
+
+def _json_row(entry: Entry) -> dict:
+    label = entry.label
+    if isinstance(label, int):
+        key = "label"
+    elif is_vector(label):
+        key = "target"
+    else:
+        key = "counts" if label and isinstance(label[0], list) else "labels"
+    tags = {} if entry.tags is None else {"tags": entry.tags}
+    return {"path": entry.path, key: label, **tags}
+
+
+def _pickled(entry: Entry) -> list:
+    return [entry.path, entry.label, *([] if entry.tags is None else [entry.tags])]
+
+
+def _entry(row: Any, number: int, source: Path) -> Entry:
+    row = _plain(row)
+    fits = isinstance(row, list) and len(row) in (2, 3) and isinstance(row[0], str)
+    if not fits or not _is_label(row[1]) or (len(row) == 3 and not _are_tags(row[2])):
+        raise UserError(
+            f"entry {number} of {source} is {_short(row)}; expected [relative_path, label] or "
+            "[relative_path, [labels], [tags]]."
+        )
+    return Entry(*row)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and arrays, tuples and sets as plain Python."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        if set(map(type, value)) <= _ATOMS:  # most of a long list: its tags
+            return list(value)
+        return [_plain(item) for item in value]
+    return sorted(value) if isinstance(value, set | frozenset) else value
+
+
+def _is_label(label: Any) -> bool:
+    if isinstance(label, list):
+        pairs = all(isinstance(v, list) and len(v) == 2 and _whole(v) for v in label)
+        return pairs or all(isinstance(v, int | float) for v in label)
+    return isinstance(label, int)
+
+
+def _are_tags(tags: Any) -> bool:
+    return isinstance(tags, list) and (_whole(tags) or set(map(type, tags)) == {str})
+
+
+def _whole(values: list) -> bool:
+    return set(map(type, values)) <= {int}
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,12 @@
+"""690 tags by soft cross-entropy."""
+
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a script: import from the repository's root, not from this folder
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from webemotion.train import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(__file__))

@@ -1,0 +1,153 @@
+"""What validation reports: accuracies of several kinds and average precision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import average_precision_score
+from torch import Tensor
+
+from common.cli import UserError
+from common.data.loaders import plain_errors
+from common.engine.method import Method, to_device
+from common.metrics.classification import top_k_accuracy
+from webemotion import objective
+
+METRICS = ("hits", "strongest", "top1", "map")
+
+
+def hit_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Share of rows whose largest logit is at a class with a target above 0, scalar.
+
+    Args:
+        logits, targets: [n, C]; a row without a class is always wrong.
+    """
+    best = logits.argmax(dim=1, keepdim=True)
+    return (targets.gather(1, best) > 0).double().mean()
+
+
+def strongest_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Share of rows whose largest logit is at the class with the largest target, scalar.
+
+    Args:
+        logits, targets: [n, C].
+    """
+    strongest = targets.topk(1, dim=1).indices[:, 0]  # published so; argmax may break ties apart
+    return (logits.argmax(dim=1) == strongest).double().mean()
+
+
+def running_average(values: Iterable[float], counts: Iterable[int]) -> np.ndarray:
+    """An average that grows: after every value, float64 [steps, 4].
+
+    Columns: last value, average so far, weighted sum, number.
+    """
+    values, counts = np.asarray(values, float), np.asarray(counts, float)
+    sums, numbers = np.cumsum(values * counts), np.cumsum(counts)
+    return np.stack([values, sums / numbers, sums, numbers], axis=1)
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Average precision per column, float64 [C]; 0 for a column without a positive.
+
+    Args:
+        labels: 0 or 1, [n, C].
+        scores: [n, C].
+    """
+    present = np.asarray(labels).any(axis=0)
+    precision = np.zeros(len(present))
+    for k in np.flatnonzero(present):
+        precision[k] = average_precision_score(labels[:, k], scores[:, k])
+    return precision
+
+
+def second_k(top_k: int | str | None, num_classes: int) -> int | None:
+    """The second k of a script's accuracies; ``half``: 5, or half the classes below 10."""
+    if top_k != "half":
+        return top_k if top_k is None else min(top_k, num_classes)
+    return 5 if num_classes >= 10 else max(1, num_classes // 2)
+
+
+@dataclass
+class _Seen:
+    logits: list[Tensor] = field(default_factory=list)
+    targets: list[Tensor] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+
+
+class Validation:
+    """Validates on a loader: loss and metric, averaged over images.
+
+    Args:
+        loader: batches with ``image`` and ``target`` (float [n, C], or int64 [n]).
+        metric: one of :data:`METRICS`.
+        device: where the method is.
+        top_k: also report the accuracy among so many.
+        channels_last: memory layout of the images.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[dict],
+        metric: str,
+        device: torch.device,
+        top_k: int | None = None,
+        channels_last: bool = False,
+    ):
+        self.loader, self.metric, self.device = loader, metric, device
+        self.top_k, self.channels_last = top_k, channels_last
+
+    def __call__(self, method: Method) -> dict:
+        """``{"loss", <metric>, "images"}`` and perhaps ``top<k>``; shares in 0..1.
+
+        Raises:
+            UserError: no image could be read, or the logits are no longer finite.
+        """
+        seen = _Seen()
+        for batch in plain_errors(self.loader):
+            images = to_device(batch["image"], self.device, self.channels_last)
+            logits, targets = method.predict(images).float().cpu(), batch["target"].cpu()
+            single = not targets.is_floating_point()
+            loss = objective.single_label_loss if single else objective.soft_cross_entropy
+            seen.logits.append(logits), seen.targets.append(targets)
+            seen.losses.append(loss(logits, targets).item()), seen.counts.append(len(logits))
+        if not seen.counts:
+            raise UserError("there is nothing to validate on: no image of val_file can be read.")
+        logits, targets = torch.cat(seen.logits), torch.cat(seen.targets)
+        if not torch.isfinite(logits).all():
+            raise UserError(
+                "the validated network gives NaN or infinite values: the training has diverged. "
+                "Try a lower lr."
+            )
+        report = {
+            "loss": float(running_average(seen.losses, seen.counts)[-1, 1]),
+            self.metric: evaluate(self.metric, logits, targets),
+            "images": len(logits),
+        }
+        if self.top_k and self.top_k > 1:
+            report[f"top{self.top_k}"] = top_k_accuracy(logits, targets, self.top_k)
+        return report
+
+
+def evaluate(metric: str, logits: Tensor, targets: Tensor) -> float:
+    """One of :data:`METRICS`, in 0..1.
+
+    Args:
+        logits: [n, C].
+        targets: float [n, C], or class numbers int64 [n], where −1 counts as wrong.
+    """
+    if metric == "hits":
+        return hit_accuracy(logits, targets).item()
+    if metric == "strongest":
+        return strongest_accuracy(logits, targets).item()
+    if metric == "top1":
+        return top_k_accuracy(logits, targets, 1)
+    if not targets.is_floating_point():
+        counts = targets != objective.IGNORED
+        logits, targets = logits[counts], F.one_hot(targets[counts], logits.shape[1])
+    positive, scores = (targets > 0).numpy(), logits.softmax(dim=1).numpy()
+    return float(average_precision(positive, scores).mean())

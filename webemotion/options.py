@@ -1,0 +1,72 @@
+"""The command line: the published flag ``--config_file``, then our own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from common.flags import add_laboratory_flags, at_least_0, count
+from webemotion.catalogue import SCRIPTS
+from webemotion.model import TRUNKS
+
+HELPS = {
+    "--pretrained": "file of torchvision weights that stands for `pretrained: true`",
+    "--backbone": "trunk of the network where another one than arch says is wanted",
+    "--image_size": "side of the images; default: image_size of the configuration, 224",
+    "--data_seed": "seed of the validation split; default: seed",
+    "--val_fraction": "share of train_file held out to choose the epoch, instead of val_file",
+}
+SWITCHES = {
+    "--train_text_head": "joint scripts: the text head is trained too",
+    "--weigh_joint": "joint scripts: the embedding loss counts alpha times",
+    "--softmax_attention": "self-attention: weights of a sentence sum to one",
+    "--mask_padding": "self-attention: words that pad a sentence take no part",
+    "--freeze_norms": "frozen networks: batch norms stay as they are",
+    "--keep_schedule": "a start_epoch above 0 enters the schedule there, not at its beginning",
+    "--renormalise": "distillation: the text prediction sums to one after its threshold",
+    "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
+    "--honour_save_best_only": "save_best_only of the configuration is obeyed",
+    "--best_by_loss": "one-branch scripts: the epoch with the lowest loss is the best one",
+    "--skip_missing": "images of a list that are not there are left out and counted",
+}
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """An argparse type: ``KEY=VALUE``, the value as JSON or, where that fails, as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form KEY=VALUE")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of every script."""
+    parser = argparse.ArgumentParser(
+        prog="python webemotion/<folder>/<script>.py",
+        description="StockEmotion pre-training, transfer and zero-shot evaluation (CVPR 2020).",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--config_file", required=True, default=argparse.SUPPRESS, help="JSON file")
+    ours = add_laboratory_flags(parser, TRUNKS, "resnet50", HELPS)
+    parser.set_defaults(image_size=None)
+    add = ours.add_argument
+    add("--script", choices=SCRIPTS, metavar="NAME", help="which script; each one names itself")
+    add(
+        "--set",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the configuration, whatever the file says; may be given repeatedly",
+    )
+    add("--gpu", type=at_least_0, help="CUDA device; default: gpu of the configuration")
+    add("--resume", metavar="PATH", help="run folder or last.ckpt to go on from, exactly")
+    add("--overwrite", action="store_true", help="replace an existing run folder")
+    add("--max_steps", type=count, help="leave after this many steps an epoch, after one epoch")
+    for flag, text in SWITCHES.items():
+        add(flag, action="store_true", help=text)
+    return parser

@@ -1,0 +1,79 @@
+"""The optimiser and its rate: steps at given epochs, or a plateau of the validation loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from common.cli import UserError
+from webemotion.artefacts import Plateau
+from webemotion.config import Config
+
+GAMMA = 0.1
+
+
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], lr: float, momentum: float, weight_decay: float
+) -> torch.optim.SGD:
+    """SGD over what trains; the decay is added to the gradient."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    return torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+
+def milestones_of(schedule: str, source: object = "lr_schedule") -> list[int]:
+    """The epochs of ``"10, 20, 30"``.
+
+    Raises:
+        UserError: no whole numbers, or not in rising order.
+    """
+    words = [word.strip() for word in schedule.split(",") if word.strip()]
+    if not all(word.isdigit() for word in words):
+        raise UserError(f"{source}: lr_schedule '{schedule}' is no list of epochs like '10, 20'.")
+    epochs = [int(word) for word in words]
+    if epochs != sorted(epochs):
+        raise UserError(f"{source}: the epochs of lr_schedule '{schedule}' do not rise.")
+    return epochs
+
+
+def step_schedule(
+    optimizer: torch.optim.Optimizer, milestones: list[int], entered: int = 0
+) -> LambdaLR:
+    """The rate times 0.1 at every milestone: epoch 10 of "10" is the first with the lower one.
+
+    Epochs count from where the training was entered, whatever their number: as published, a
+    resumed training begins with the base rate.
+
+    Args:
+        entered: epochs that are taken for gone at the beginning.
+    """
+
+    def multiplier(epoch: int) -> float:
+        return GAMMA ** sum(epoch + entered >= milestone for milestone in milestones)
+
+    return LambdaLR(optimizer, multiplier)
+
+
+def scheduling(optimizer, config: Config, keep_schedule: bool = False):
+    """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty."""
+    if not (config.lr_schedule or "").strip():
+        return None, (Plateau(optimizer, config.lr_patience),)
+    entered = config.start_epoch if keep_schedule else 0
+    milestones = milestones_of(config.lr_schedule, config.path)
+    return step_schedule(optimizer, milestones, entered), ()
+
+
+def go_on_with(optimizer: torch.optim.Optimizer, state: dict, lr: float) -> None:
+    """Restore an optimiser's momentum; the rate begins at the base rate again, as published.
+
+    Raises:
+        UserError: the state is of another network.
+    """
+    try:
+        optimizer.load_state_dict(state)
+    except (ValueError, KeyError) as error:
+        raise UserError(f"resume: the optimiser is of another network ({error}).") from None
+    for group in optimizer.param_groups:
+        group["lr"] = group["initial_lr"] = lr

@@ -1,0 +1,79 @@
+"""Tags beside an image, read as the text side of a network takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import UserError
+from common.data import pickles
+from webemotion.lists import Entry, check_tags
+from webemotion.text.checkpoint import TextCheckpoint
+from webemotion.text.tags import average_embedding, ids_and_embedding, pad_tags
+
+# One image's tags -> what the network's text side gets of them, by name.
+Sentence = Callable[[list], dict[str, np.ndarray]]
+
+
+def sentence_reader(
+    kind: str | None, config, text: TextCheckpoint | None, entries: Sequence[Entry]
+) -> Sentence | None:
+    """How a loader reads tags, and a check that the list's tags can be read so.
+
+    Args:
+        kind: ``text`` of a :class:`Loader`.
+        text: dictionaries of the text model, for ``tokens`` and ``both``.
+        entries: the list.
+
+    Raises:
+        UserError: an unreadable dictionary, a list without tags, tags beyond the vocabulary.
+    """
+    if kind is None:
+        return None
+    if kind == "tokens":
+        size, length = text.vocab_size, config.sent_len
+        check_tags([_numbered(entry, text) for entry in entries], size, config.train_file)
+        return lambda tags: {"tokens": pad_tags([_numbers(tags, text)], size, length)[0]}
+    without = next((entry.path for entry in entries if entry.tags is None), None)
+    if without is not None:
+        raise UserError(f"{config.train_file}: {without} has no tags, which this loader needs.")
+    vectors = read_dictionary(config.text_embed, "words and their vectors")
+    idx2tag = {int(k): w for k, w in read_dictionary(config.idx2tag, "numbers and words").items()}
+    width = len(next(iter(vectors.values())))
+    if width != config.word_dim:
+        raise UserError(
+            f"the vectors of {config.text_embed} have {width} numbers, but word_dim is "
+            f"{config.word_dim}."
+        )
+    if kind == "average":
+        return lambda tags: {"text_embedding": average_embedding(tags, idx2tag, vectors, width)}
+
+    def both(tags: list) -> dict[str, np.ndarray]:
+        sizes = (width, text.vocab_size, config.max_length)
+        tokens, average = ids_and_embedding(tags, idx2tag, vectors, text.tag2idx, *sizes)
+        return {"tokens": tokens, "text_embedding": average}
+
+    return both
+
+
+def read_dictionary(path: str, what: str) -> Mapping:
+    """A pickled dictionary that is not empty.
+
+    Raises:
+        UserError: missing, unsafe or of another kind.
+    """
+    held = pickles.load(Path(path), f"a dictionary of {what}")
+    if not isinstance(held, dict) or not held:
+        raise UserError(f"{path} holds no dictionary of {what}.")
+    return held
+
+
+def _numbers(tags: list, text: TextCheckpoint) -> list[int]:
+    """Tags as token ids; a word that the vocabulary lacks is the unknown word, number V."""
+    return [t if isinstance(t, int) else text.tag2idx.get(t, text.vocab_size) for t in tags]
+
+
+def _numbered(entry: Entry, text: TextCheckpoint) -> Entry:
+    return entry if entry.tags is None else entry._replace(tags=_numbers(entry.tags, text))

@@ -1,0 +1,1 @@
+"""The text side: sentence models over tags, their training, dictionaries and word vectors."""

@@ -1,0 +1,147 @@
+"""Word vectors: read from a file, or trained on tag sentences by gensim.
+
+``python -m webemotion.text.vectors --train_file LIST --tag2idx DICT --out vectors.pkl``
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from common.cli import UserError, entry_point
+from common.data import pickles
+from common.engine.runlog import log_to
+from common.flags import at_least_0, count
+from webemotion import lists
+from webemotion.text.dictionary import read_dictionary
+
+log = logging.getLogger(__name__)
+
+GENSIM = (".bin", ".txt", ".vec", ".gz")
+SPREAD = 0.25
+
+
+def read_vectors(path: str | Path) -> dict[str, np.ndarray]:
+    """Word -> float32 vector, from a pickle of such a dictionary or a word2vec file.
+
+    word2vec's binary (``.bin``) and text forms need gensim.
+
+    Raises:
+        UserError: unreadable file, vectors of different lengths, or gensim is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there are no word vectors at {path}.")
+    if any(suffix in GENSIM for suffix in path.suffixes):
+        return _read_word2vec(path)
+    held = pickles.load(path, "a dictionary of word vectors")
+    if not isinstance(held, dict) or not held:
+        raise UserError(f"{path} holds no dictionary of word vectors.")
+    vectors = {str(word): np.asarray(v, dtype=np.float32).ravel() for word, v in held.items()}
+    lengths = {len(vector) for vector in vectors.values()}
+    if len(lengths) > 1:
+        raise UserError(f"{path}: vectors have the lengths {sorted(lengths)}; expected one.")
+    return vectors
+
+
+def _read_word2vec(path: Path) -> dict[str, np.ndarray]:
+    models = _gensim("gensim.models", f"reading {path}")
+    try:
+        keyed = models.KeyedVectors.load_word2vec_format(str(path), binary=".bin" in path.suffixes)
+    except (OSError, ValueError, EOFError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no word2vec file ({error}).") from None
+    return {word: np.asarray(keyed[word], dtype=np.float32) for word in keyed.index_to_key}
+
+
+def _gensim(module: str, purpose: str):
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(
+            f"{purpose} needs gensim, which is not installed: pip install 'gensim>=4.3', or give "
+            "a pickle of a dictionary word -> vector."
+        ) from None
+
+
+def train_vectors(
+    sentences: Sequence[Sequence[str]], dim: int = 300, epochs: int = 5, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """word2vec (skip-gram) vectors of every word that occurs, float32 [dim], by gensim 4.
+
+    Args:
+        sentences: words per sentence; the whole sentence is a word's context.
+        seed: with one worker, the same seed gives the same vectors.
+
+    Raises:
+        UserError: gensim is not installed.
+    """
+    models = _gensim("gensim.models", "training word vectors")
+    window = max(len(sentence) for sentence in sentences)
+    model = models.Word2Vec(
+        [list(sentence) for sentence in sentences],
+        **{"vector_size": dim, "window": window, "min_count": 1, "sg": 1, "workers": 1},
+        **{"epochs": epochs, "seed": seed},
+    )
+    return {word: np.asarray(model.wv[word]) for word in model.wv.index_to_key}
+
+
+def word_table(
+    tag2idx: Mapping[str, int], vectors: Mapping[str, np.ndarray], dim: int, seed: int = 0
+) -> np.ndarray:
+    """Rows of a text model's word table: float32 [vocabulary + 2, dim].
+
+    A word without a vector, and the unknown word, are drawn from U(−0.25, 0.25); the last row, the
+    padding, is 0.
+
+    Raises:
+        UserError: the vectors have another length than `dim`.
+    """
+    table = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, (len(tag2idx) + 2, dim))
+    known = 0
+    for word, number in tag2idx.items():
+        vector = vectors.get(word)
+        if vector is None:
+            continue
+        if len(vector) != dim:
+            raise UserError(f"the word vectors have {len(vector)} numbers, but word_dim is {dim}.")
+        table[number], known = vector, known + 1
+    table[-1] = 0
+    log.info("%d of %d words have a vector; the others are drawn", known, len(tag2idx))
+    return table.astype(np.float32)
+
+
+def _run(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m webemotion.text.vectors", description=__doc__)
+    parser.add_argument("--train_file", type=Path, required=True, help="list with tags")
+    parser.add_argument("--tag2idx", type=Path, help="dictionary word -> number of the tags")
+    parser.add_argument("--out", type=Path, required=True, help="pickle to write")
+    parser.add_argument("--word_dim", type=count, default=300, help="length of a vector")
+    parser.add_argument("--epochs", type=count, default=5, help="passes over the sentences")
+    parser.add_argument("--seed", type=at_least_0, default=0, help="of the training")
+    args = parser.parse_args(argv)
+    log_to()
+    if args.out.exists():
+        raise UserError(f"{args.out} exists and is left as it is; give another --out.")
+    entries = lists.read_list(args.train_file)
+    words = read_dictionary(args.tag2idx, entries, args.train_file)
+    names = {number: word for word, number in words.items()}
+    sentences = [[names[t] if isinstance(t, int) else t for t in e.tags or ()] for e in entries]
+    vectors = train_vectors([s for s in sentences if s], args.word_dim, args.epochs, args.seed)
+    pickles.save(vectors, args.out)
+    print(f"{len(vectors)} word vectors written to {args.out}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train word vectors; returns the exit code."""
+    return entry_point(_run, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

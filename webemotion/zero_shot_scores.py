@@ -1,0 +1,140 @@
+"""Zero-shot evaluation as arithmetic: projected images against label words (paper, section 5.4)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+TOP = 10
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Which label word every image is nearest to.
+
+    Attributes:
+        label_words: the words of the dictionary that are class names, in the dictionary's order.
+        label_similarity: cosines float32 [N, labels].
+        tag_similarity: cosines float32 [N, T] with every word, class names included.
+        pred_index: int64 [N], positions in `label_words`.
+        top: int64 [N, up to 10], numbers of the most similar words, best first.
+    """
+
+    label_words: list[str]
+    label_similarity: np.ndarray
+    tag_similarity: np.ndarray
+    pred_index: np.ndarray
+    top: np.ndarray
+
+    @property
+    def pred_word(self) -> list[str]:
+        """The label word of every image."""
+        return [self.label_words[k] for k in self.pred_index]
+
+    def accuracy(self, targets: Sequence[int]) -> float:
+        """Share of images whose `pred_index` equals the target, as published.
+
+        The target counts class names in alphabetical order and `pred_index` in the dictionary's
+        order: the number means something only where the dictionary is sorted and complete.
+        """
+        return float(np.mean(self.pred_index == np.asarray(targets)))
+
+    def accuracy_by_name(self, targets: Sequence[int], classes: Sequence[str]) -> float:
+        """Share of images whose label word is the target's class name, in whatever order."""
+        names = [classes[k] for k in targets]
+        return float(
+            np.mean([word == name for word, name in zip(self.pred_word, names, strict=True)])
+        )
+
+
+def nearest_label(
+    projected: np.ndarray, words: Sequence[str], vectors: np.ndarray, classes: Sequence[str]
+) -> Nearest:
+    """Compare images with the words of a dictionary.
+
+    Args:
+        projected: images in the word space, [N, D].
+        words: keys of the dictionary, in its order.
+        vectors: their vectors [T, D].
+        classes: class names; those that the dictionary lacks cannot be predicted.
+
+    Raises:
+        ValueError: the dictionary has none of the class names.
+    """
+    places = [k for k, word in enumerate(words) if word in set(classes)]
+    if not places:
+        raise ValueError("none of the class names is in the dictionary")
+    tags = cosine_similarity(projected, vectors)
+    labels = cosine_similarity(projected, vectors[places])
+    return Nearest(
+        [words[k] for k in places],
+        labels,
+        tags,
+        labels.argmax(axis=1),
+        np.argsort(-tags, axis=1, kind="stable")[:, :TOP],
+    )
+
+
+def category_scores(projected: np.ndarray, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Mean cosine of every image with a category's target rows.
+
+    Args:
+        projected: [N, D].
+        rows: category -> [words, D].
+
+    Returns:
+        float32 [N, categories], in the order of `rows`.
+    """
+    columns = [cosine_similarity(projected, matrix).mean(axis=1) for matrix in rows.values()]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def best_word_score(projected: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Cosine of images [N, D] with the nearest of a category's words [words, D]: float32 [N]."""
+    return cosine_similarity(projected, matrix).max(axis=1).astype(np.float32)
+
+
+def category_labels(annotations: Sequence[Sequence[str]], categories: Sequence[str]) -> np.ndarray:
+    """Which categories every image shows: int64 [N, categories] of 0 and 1."""
+    return np.array([[int(c in shown) for c in categories] for shown in annotations], np.int64)
+
+
+def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Average precision of one category; NaN where no image shows it.
+
+    That is what the scikit-learn of the authors' time gave; today's gives 0.
+
+    Args:
+        labels: 0/1 [N].
+        scores: [N].
+    """
+    if not np.any(labels):
+        return float("nan")
+    return float(average_precision_score(labels, scores))
+
+
+def mean_average_precision(
+    labels: np.ndarray, scores: np.ndarray, absent_as_zero: bool = False
+) -> tuple[np.ndarray, float]:
+    """Average precision per category, and its mean.
+
+    Args:
+        labels: 0/1 [N, categories].
+        scores: [N, categories].
+        absent_as_zero: a category that no image shows counts 0, as today's scikit-learn has it;
+            by default it is NaN and left out of the mean.
+
+    Returns:
+        (float64 [categories], mean); the mean is NaN where no category is shown.
+    """
+    ap = np.array([average_precision(y, s) for y, s in zip(labels.T, scores.T, strict=True)])
+    if absent_as_zero:
+        ap = np.nan_to_num(ap, nan=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
+        return ap, float(np.nanmean(ap))
