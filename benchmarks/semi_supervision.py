@@ -154,22 +154,26 @@ COMPARISONS = {
 }
 
 
-def _row(summary: dict) -> dict:
+def _row(run: Path) -> dict:
+    """A finished run's figures, and the commit it was trained on."""
+    summary = read_summary(run)
     row = {name: summary["protocols"][name]["value"] for name in PROTOCOLS}
     last = summary["last"]
     kept = {k: last["train"][k] for k in ("mask_rate", "pseudo_true_ratio") if k in last["train"]}
     row |= {"balanced_accuracy_last": last["test"]["balanced_accuracy"], **kept}
-    return {**row, "ece_last": last["test"]["ece"], "wall_s": summary["wall_s"]}
+    environment = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
+    row |= {"ece_last": last["test"]["ece"], "wall_s": summary["wall_s"]}
+    return {**row, "commit": environment["commit"]}
 
 
-def _finished(comparison: Comparison, method: str, size: Size, seed: int, work: Path) -> dict:
-    """The summary of a run, trained now unless it was finished before."""
+def _finished(comparison: Comparison, method: str, size: Size, seed: int, work: Path) -> Path:
+    """The folder of a run, trained now unless it was finished before."""
     run = work / f"{comparison.twin}_{method}_seed{seed}"
     if not (run / SUMMARY).exists() or not read_summary(run)["finished"]:
         code = comparison.train(method, size, seed, work, run)
         if code:
             raise UserError(f"the run in {run} ended with exit code {code}; its log says why.")
-    return read_summary(run)
+    return run
 
 
 def _draw(comparison: Comparison, size: Size, work: Path) -> dict:
@@ -206,8 +210,8 @@ def compare(name: str, size_name: str, seeds: list[int], work: Path) -> dict:
     runs: dict[str, dict[str, dict]] = {}
     for seed in seeds:
         for method in (*comparison.baselines, comparison.method):
-            summary = _finished(comparison, method, size, seed, work)
-            runs.setdefault(method, {})[str(seed)] = _row(summary)
+            run = _finished(comparison, method, size, seed, work)
+            runs.setdefault(method, {})[str(seed)] = _row(run)
     differences = {
         baseline: {p: _judge(runs, comparison.method, baseline, seeds, p) for p in PROTOCOLS}
         for baseline in comparison.baselines
