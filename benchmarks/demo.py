@@ -59,7 +59,8 @@ def check_parity(size: Size, file: Path) -> int:
     if not any(cases.glob("*.npz")):
         print(f"The parity cases are not part of this copy ({cases} has none): left out.")
         return 0
-    return parity_command.main([str(cases), "--only", size.parity, "--json", str(file)])
+    left_out = [f"--without={pattern}" for pattern in size.without]
+    return parity_command.main([str(cases), "--only", size.parity, *left_out, "--json", str(file)])
 
 
 def closing_words(report: Report, page: Path) -> str:

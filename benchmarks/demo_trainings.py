@@ -23,6 +23,7 @@ class Size:
         image_size: pixels that the networks see.
         epochs, steps: length of a training; those that know no steps have the epochs alone.
         parity: which cases are checked.
+        without: which of these are left out.
     """
 
     factor: float
@@ -31,10 +32,11 @@ class Size:
     epochs: int
     steps: int
     parity: str
+    without: tuple[str, ...] = ()
 
 
-# Every kind but short trainings and whole networks, which end in these two letters.
-FULL = Size(1.0, 96, 48, 4, 30, "*/*[!yd]")  # about 3 minutes on two CPU cores
+SLOW_KINDS = ("*/trajectory", "*_forward")  # short trainings and whole networks
+FULL = Size(1.0, 96, 48, 4, 30, "*", SLOW_KINDS)  # about 3 minutes on two CPU cores
 QUICK = Size(0.02, 48, 32, 1, 2, "*/lr")  # shows that everything is in place, no more
 
 TWINS: dict[str, tuple[str, float]] = {

@@ -21,7 +21,7 @@ from torchvision import transforms as v1
 
 from common.data import cache
 from common.data.augment import RandAugment
-from common.data.dataset import ViewDataset
+from common.data.dataset import ViewDataset, seeded
 from common.data.loaders import quiet_worker
 from common.data.manifest import Manifest
 from common.data.views import IMAGENET_MEAN, IMAGENET_STD
@@ -78,17 +78,18 @@ class PlainTriple(Dataset):
         return self.weak(image), self.strong(image), self.strong(image)
 
 
-class Keyed(Dataset):
-    """A dataset of keys (index, seed) under plain indices, as a training serves it."""
+class SameDraws(Dataset):
+    """A dataset whose item draws what its index says, so that all variants do the same work."""
 
-    def __init__(self, data: ViewDataset):
+    def __init__(self, data: Dataset):
         self.data = data
 
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, index: int) -> dict:
-        return self.data[index, index]
+    def __getitem__(self, index: int) -> dict | tuple[Tensor, ...]:
+        with seeded(index):
+            return self.data[index]
 
 
 def passes(folder: Path, images: int, size: int, workers: int) -> dict[str, Callable[[], None]]:
@@ -107,11 +108,13 @@ def passes(folder: Path, images: int, size: int, workers: int) -> dict[str, Call
 
     def ours(**flags) -> Dataset:
         args = argparse.Namespace(num_workers=max(1, workers), **flags)
-        return Keyed(ViewDataset(manifest, views, open_image=cache.opener(args, manifest, views)))
+        return SameDraws(
+            ViewDataset(manifest, views, open_image=cache.opener(args, manifest, views))
+        )
 
     place = folder / "cache"
     return {
-        PLAIN: _pass(PlainTriple(paths, size), workers),
+        PLAIN: _pass(SameDraws(PlainTriple(paths, size)), workers),
         "without a cache": _pass(ours(cache=None), workers),
         "--cache (approximate)": _pass(ours(cache=place, cache_exact=False), workers),
         "--cache --cache_exact": _pass(ours(cache=place, cache_exact=True), workers),

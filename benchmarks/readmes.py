@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import semi_supervision, two_stage, web_transfer
+from benchmarks import masked_faces, semi_supervision, two_stage, web_transfer
 from common.cli import entry_point
 from common.readme import sync_block
 
@@ -22,6 +22,7 @@ TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     "s2ver_semi_supervision": ("s2ver/README.md", semi_supervision.table),
     "adacm_from_scratch_semi_supervision": ("adacm/README.md", semi_supervision.table),
     "dimva_two_stage": ("dimva/README.md", two_stage.table),
+    "ssfer_masked_faces": ("ssfer/README.md", masked_faces.table),
     "webemotion_transfer": ("webemotion/README.md", web_transfer.table),
 }
 """Results file -> (README it stands in, its text)."""

@@ -38,7 +38,7 @@ class Released:
     @property
     def file(self) -> str:
         """``SSFER_<dataset>_<fraction>_model.pth``."""
-        return weights_name(self.dataset, float(self.fraction))
+        return weights_name(self.dataset, self.fraction)
 
 
 RELEASED = (
@@ -63,9 +63,10 @@ def fraction_text(fraction: float) -> str:
     return short if float(short) == fraction else f"{fraction:g}"
 
 
-def weights_name(dataset: str, fraction: float) -> str:
-    """File name of a run's weights."""
-    return f"SSFER_{dataset}_{fraction_text(fraction)}_model.pth"
+def weights_name(dataset: str, fraction: float | str) -> str:
+    """File name of a run's weights; a `fraction` that is text stands as it is."""
+    text = fraction if isinstance(fraction, str) else fraction_text(fraction)
+    return f"SSFER_{dataset}_{text}_model.pth"
 
 
 def released(file: str) -> Released | None:

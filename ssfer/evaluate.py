@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -158,6 +159,7 @@ def row_of(path: Path, report: dict, dataset: str, drawn: bool) -> dict:
         known = None
     return {
         "checkpoint": str(path),
+        "dataset": dataset,
         "accuracy": 100 * report["top1"],
         "paper": known.paper if known else None,
         "notebook": known.notebook if known else None,
@@ -165,6 +167,32 @@ def row_of(path: Path, report: dict, dataset: str, drawn: bool) -> dict:
         **{k: report[k] for k in ("images", "macro_f1", "balanced_accuracy", "recall", "ece")},
         "drawn": drawn,
     }
+
+
+def earlier_rows(path: Path) -> list[dict]:
+    """The rows that a results file holds already.
+
+    Raises:
+        UserError: it is no results file of this command.
+    """
+    if not path.exists():
+        return []
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        if all({"checkpoint", "dataset", "figure"} <= row.keys() for row in rows):
+            return rows
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise UserError(f"{path} is no results file of this command, so it stays; give another --out.")
+
+
+def figure_name(checkpoint: Path, taken: set[str]) -> str:
+    """A name for a checkpoint's figure that no other row has."""
+    name, number = f"{checkpoint.stem}_confusion.png", 1
+    while name in taken:
+        number += 1
+        name = f"{checkpoint.stem}_confusion_{number}.png"
+    return name
 
 
 def table_text(rows: list[dict]) -> str:
@@ -207,7 +235,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--square_crop", action="store_true", help="crop the middle of oblong images")
     add("--expect", type=number(float, low=0, high=100), help="accuracy in percent to be met")
     add("--tolerance", type=number(float, low=0), default=0.1, help="of --expect, in points")
-    add("--out", type=Path, default=Path("evaluation"), help="folder of results and figures")
+    add("--out", type=Path, default=Path("evaluation"), help="results; other checkpoints' stay")
     add("--num_workers", type=at_least_0, default=2, help="loader processes")
     add("--precision", choices=tuple(DTYPES), default="fp32", help="number format")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -235,6 +263,7 @@ def _run(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
     check_names(args.checkpoint, args.dataset)
+    earlier = earlier_rows(args.out / artefacts.RESULTS)
     networks = [
         load_classifier(path, args.model, args.nb_classes or _classes(args), args.input_size)
         for path in args.checkpoint
@@ -244,14 +273,17 @@ def _run(argv: list[str]) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {args.out} cannot be made ({error.strerror}).") from None
+    again = {(str(path), args.dataset) for path in args.checkpoint}
+    others = [row for row in earlier if (row["checkpoint"], row["dataset"]) not in again]
     rows = []
     for path, network in zip(args.checkpoint, networks, strict=True):
         found = evaluate(network, manifest, args, device)
         row = row_of(path, found["report"], args.dataset, manifest.drawn)
+        row["figure"] = figure_name(path, {row["figure"] for row in others + rows})
         rows.append(row)
-        figure = args.out / f"{path.stem}_confusion.png"
-        draw_confusion(found["confusion"], f"{path.name}: {row['accuracy']:.2f} %", figure)
-    write_json(args.out / artefacts.RESULTS, {"dataset": args.dataset, "rows": rows})
+        title = f"{path.name}: {row['accuracy']:.2f} %"
+        draw_confusion(found["confusion"], title, args.out / row["figure"])
+    write_json(args.out / artefacts.RESULTS, {"rows": others + rows})
     print(table_text(rows))
     for row in rows:
         recall = ", ".join(f"{name} {value:.1%}" for name, value in row["recall"].items())

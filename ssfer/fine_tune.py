@@ -31,6 +31,10 @@ def _check(args, explicit: set[str]) -> None:
         UserError: says which flag.
     """
     check_input_size(args.input_size, SIZES[args.model].patch_size)
+    if not args.dataset or Path(args.dataset).name != args.dataset:
+        raise UserError(
+            f"--dataset {args.dataset!r} cannot be part of a file's name; give one without slashes."
+        )
     mixing = args.Facemixup_active or args.Mixup_active
     if mixing and args.batch_size % 2:
         raise UserError(
@@ -73,18 +77,24 @@ def _claim(args, explicit: set[str]) -> bool:
                 f"{args.out} already exists; give --overwrite to replace it, --resume {args.out} "
                 "to go on, or another --out."
             )
-        if not any(args.out.glob(f"**/{CONFIG}")):
+        if not any((stage / CONFIG).is_file() for stage in _stages(args.out)):
             raise UserError(f"{args.out} holds no run, so it is not replaced; give another --out.")
     return False
 
 
+def _stages(out: Path) -> list[Path]:
+    """The folders of an earlier run's stages."""
+    places = (p for name in artefacts.STAGES for p in (out / name, *out.glob(f"fold*/{name}")))
+    return [place for place in places if place.is_dir()]
+
+
 def _clear(out: Path) -> None:
-    """Take an earlier run's files away, so that none is taken for this one's."""
-    stages = [p for name in artefacts.STAGES for p in (out / name, *out.glob(f"fold*/{name}"))]
-    for folder in (out, *stages):
-        for file in folder.glob("*") if folder.is_dir() else ():
-            if file.is_file():
-                file.unlink()
+    """Take an earlier run's files away, so that none is taken for this one's; others stay."""
+    own = (artefacts.RESULTS, preparation.BOXES, artefacts.weights_name("*", "*"))
+    files = [file for pattern in own for file in out.glob(pattern)]
+    for file in (*files, *(file for stage in _stages(out) for file in stage.glob("*"))):
+        if file.is_file():
+            file.unlink()
 
 
 def _run(argv: list[str]) -> int:

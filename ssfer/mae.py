@@ -188,11 +188,9 @@ class MaskedAutoencoder(nn.Module):
         return nn.Parameter(torch.from_numpy(table).float()[None], requires_grad=False)
 
     def _initialise(self) -> None:
-        """Xavier-uniform weights (a patch counts as one input), zero biases, small tokens.
-
-        The bias of the patch embedding keeps the default of a convolution, as published.
-        """
+        """Xavier-uniform weights (a patch counts as one input), zero biases, small tokens."""
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.data.flatten(1))
+        nn.init.zeros_(self.patch_embed.proj.bias)
         nn.init.normal_(self.cls_token, std=TOKEN_STD)
         nn.init.normal_(self.mask_token, std=TOKEN_STD)
         for module in self.modules():

@@ -13,7 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import torch
 
 from common import flags, quirks
-from common.cli import Interrupted, UserError, choose_device, entry_point
+from common.cli import EXIT_USER_ERROR, Interrupted, UserError, choose_device, entry_point
 from common.data.manifest import Manifest
 from common.engine import distributed, launch
 from common.engine.runlog import LAST, SUMMARY, RunFolder, log_to
@@ -90,10 +90,11 @@ def build_trainer(args, faces: Manifest, run: RunFolder | None, device: torch.de
 def _device(args, explicit: set[str], place: distributed.Place) -> torch.device:
     """`--device`; the published default `cuda` goes on on the CPU where there is no GPU."""
     if args.device == "cuda" and "device" not in explicit and not torch.cuda.is_available():
-        log.warning(
-            "*** --device cuda is the default, but this machine has no usable CUDA device: running "
-            "on the CPU, many times slower. ***"
-        )
+        if place.rank == 0:
+            log.warning(
+                "*** --device cuda is the default, but this machine has no usable CUDA device: "
+                "running on the CPU, many times slower. ***"
+            )
         return torch.device("cpu")
     device = choose_device(args.device)
     if device.type == "cuda" and place.size > 1:
@@ -131,6 +132,14 @@ def _prepare_folder(args) -> RunFolder:
     return run
 
 
+def _prepare(args, faces: Manifest, run: RunFolder | None, device: torch.device) -> Trainer:
+    """:func:`build_trainer`, at the place where ``--resume`` left off."""
+    trainer = build_trainer(args, faces, run, device)
+    if args.resume:
+        pretrain_artefacts.resume(trainer, Path(args.resume))
+    return trainer
+
+
 def _train(args, explicit: set[str], argv: list[str], device: torch.device) -> None:
     register = quirks.load(QUIRKS)
     launch.settle(args, explicit, device, register)
@@ -142,9 +151,7 @@ def _train(args, explicit: set[str], argv: list[str], device: torch.device) -> N
     )
     launch.seed_everything(args.seed + (distributed.rank() if args.seed_per_process else 0))
     planned = RunFolder(args.output_dir) if distributed.is_main() else None
-    trainer = build_trainer(args, faces, planned, device)
-    if args.resume:
-        pretrain_artefacts.resume(trainer, Path(args.resume))
+    trainer = distributed.together(lambda: _prepare(args, faces, planned, device))
     if not distributed.is_main():
         trainer.fit()
         return
@@ -188,6 +195,8 @@ def _run(argv: list[str]) -> int:
     distributed.join(place, device)
     try:
         _train(args, explicit, argv, device)
+    except distributed.ToldElsewhere:
+        return EXIT_USER_ERROR
     except Interrupted as stop:
         if distributed.is_main():
             raise

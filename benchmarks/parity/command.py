@@ -1,4 +1,4 @@
-"""``python -m benchmarks parity [DIR] [--only GLOB] [--json FILE]``."""
+"""``python -m benchmarks parity [DIR] [--only GLOB] [--without GLOB] [--json FILE]``."""
 
 from __future__ import annotations
 
@@ -68,16 +68,17 @@ def _judge_exception(case: Case, error: BaseException) -> Comparison:
     return Comparison(False, message=text)
 
 
-def run_folder(place: Path, only: str | None = None) -> list[Result]:
+def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = ()) -> list[Result]:
     """Run the cases of a folder, printing a line for each as it is done.
 
     Args:
         place: folder of ``.npz`` cases, or one case.
         only: shell pattern that a case's kind or name must fit. Files that cannot be read are
             reported all the same, since their kind is unknown.
+        without: shell patterns of kinds or names that are left out.
 
     Raises:
-        UserError: there is no folder, no case, or none that fits `only`.
+        UserError: there is no folder, no case, or none that is left.
     """
     paths = find_cases(place)
     width = max(len(path.stem) for path in paths)
@@ -89,7 +90,7 @@ def run_folder(place: Path, only: str | None = None) -> list[Result]:
         except UnreadableCase as error:
             result = Result(path.stem, "", "unreadable", message=str(error))
         else:
-            if only and not any(fnmatch.fnmatchcase(x, only) for x in (case.kind, case.name)):
+            if (only and not _fits(case, only)) or any(_fits(case, p) for p in without):
                 continue
             result = run_case(case)
         results.append(result)
@@ -99,8 +100,13 @@ def run_folder(place: Path, only: str | None = None) -> list[Result]:
         if result.status in ("failed", "unreadable"):
             print(f"    {result.message}", flush=True)
     if not results:
-        raise UserError(f"No case in {place} has a kind or name that fits --only '{only}'.")
+        left_out = f" and none of {', '.join(without)}" if without else ""
+        raise UserError(f"No case in {place} fits --only '{only or '*'}'{left_out}.")
     return results
+
+
+def _fits(case: Case, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for text in (case.kind, case.name))
 
 
 def _number(value: float | None) -> str:
@@ -155,9 +161,12 @@ def main(argv: list[str]) -> int:
         "dir", nargs="?", type=Path, default=SHIPPED, metavar="DIR", help="folder of *.npz cases"
     )
     parser.add_argument("--only", metavar="GLOB", help="kinds or case names, e.g. 'package/*'")
+    parser.add_argument(
+        "--without", metavar="GLOB", action="append", default=[], help="leave these out; repeatable"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
     args = parser.parse_args(argv)
-    results = run_folder(args.dir, args.only)
+    results = run_folder(args.dir, args.only, tuple(args.without))
     report = summary(results)
     if args.json:
         write_json(args.json, report)

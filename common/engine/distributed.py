@@ -27,6 +27,10 @@ TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 OPEN_MPI = ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK")
 
 
+class ToldElsewhere(UserError):
+    """A mistake that another process tells the user of; this one ends without a word."""
+
+
 @dataclass(frozen=True)
 class Place:
     """Which process of how many this is.
@@ -180,16 +184,46 @@ def gather(value) -> list:
 
 
 def from_main(compute: Callable):
-    """`compute()` of the first process; the others wait and get the same value or UserError."""
+    """`compute()` of the first process; the others wait and get the same value.
+
+    Raises:
+        UserError: the first process's; :class:`ToldElsewhere` in the others.
+    """
     if size() == 1:
         return compute()
-    answer = [None, None]
+    answer, failure = [None, None], None
     if is_main():
         try:
-            answer = [compute(), None]
+            answer[0] = compute()
         except UserError as error:
-            answer = [None, str(error)]
+            answer[1], failure = str(error), error
     dist.broadcast_object_list(answer, src=0)
-    if answer[1] is not None:
-        raise UserError(answer[1])
+    _end_together([answer[1]], failure)
     return answer[0]
+
+
+def together(compute: Callable):
+    """Every process's own `compute()`; where one makes a mistake, all end and one tells of it.
+
+    Raises:
+        UserError: in the first process that failed; :class:`ToldElsewhere` in all others.
+    """
+    if size() == 1:
+        return compute()
+    value, failure = None, None
+    try:
+        value = compute()
+    except UserError as error:
+        failure = error
+    _end_together(gather(failure and str(failure)), failure)
+    return value
+
+
+def _end_together(mistakes: list[str | None], own: UserError | None) -> None:
+    """`mistakes` by rank, from 0; None for a process without one."""
+    first = next((place for place, told in enumerate(mistakes) if told is not None), None)
+    if first is None:
+        return
+    if own is not None and first == rank():
+        raise own
+    raise ToldElsewhere(mistakes[first])

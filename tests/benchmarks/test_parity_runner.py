@@ -297,3 +297,13 @@ def test_an_unknown_command_names_the_known_ones(capsys):
         main(["pariti"])
     assert stop.value.code == 2
     assert "parity" in capsys.readouterr().err
+
+
+def test_without_leaves_kinds_and_names_out(tmp_path, answers, capsys):
+    for name in ("first", "second", "third"):
+        save(tmp_path, name, {"x": 1.0}, kind="fake/kind" if name != "third" else "nowhere/kind")
+        answers[name] = {"x": 1.0}
+    code, content = run(tmp_path, "--without", "nowhere/*", "--without=second")
+    assert code == 0 and [case["name"] for case in content["cases"]] == ["first"]
+    assert main(["parity", str(tmp_path), "--without", "*"]) == 2
+    assert "and none of *" in capsys.readouterr().err

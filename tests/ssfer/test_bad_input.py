@@ -1,5 +1,7 @@
 """Mistakes: one sentence, exit code 2, no traceback, nothing written."""
 
+import shutil
+
 import pytest
 import torch
 from PIL import Image
@@ -136,3 +138,19 @@ def test_folder_that_is_no_run(tune, tmp_path):
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
     outcome = tune(tmp_path, "--resume", tmp_path / "mine")
     assert outcome.code == 2 and "no run to go on with" in outcome.err
+
+
+def test_dataset_that_is_no_file_name(refused):
+    refused(("--dataset", "mine/faces"), "'mine/faces'", "without slashes")
+
+
+def test_overwriting_takes_a_run_and_nothing_else_away(official, tune, tmp_path):
+    run = shutil.copytree(official, tmp_path / "run")
+    (run / "notes.txt").write_text("mine")
+    flags = ("--protocol", "official", "--semi_epochs", "0", "--overwrite")
+    assert tune(tmp_path, *flags, "--out", "run").code == 0
+    assert (run / "notes.txt").read_text() == "mine"
+    assert list((run / "stage3").iterdir()) == []
+    outcome = tune(tmp_path, *flags, "--out", tmp_path)  # a run lies in it, but it is none itself
+    assert outcome.code == 2 and "holds no run" in outcome.err
+    assert (run / "results.json").is_file()

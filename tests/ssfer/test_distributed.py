@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,8 @@ from common.engine.runlog import LAST
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+LIMIT = 300  # seconds, on a machine that does other things too
 NAME = "125w_base_warmup50_batch256"
 FLAGS = (
     *("--train_dir", "faces", "--model", "tiny", "--input_size", "32", "--epochs", "2"),
@@ -29,6 +33,28 @@ FLAGS = (
 
 def words(*more: str) -> list[str]:
     return [*FLAGS, *more]
+
+
+def torchrun(folder: Path, script: Path, *arguments: str) -> tuple[int, str]:
+    """(exit code, what was printed) of two processes; none of them outlives the call."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launcher += ["--standalone", "--local_addr", "localhost"]  # any free port
+    with (folder / "printed.txt").open("w+") as printed:
+        started = subprocess.Popen(
+            [*launcher, str(script), *arguments],
+            cwd=folder,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        try:
+            code = started.wait(timeout=LIMIT)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+        printed.seek(0)
+        return code, printed.read()
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +72,9 @@ def place(tmp_path_factory):
         words(*two, "--output_dir", "half", "--stop_after_epoch", "1"),
         words(*two, "--output_dir", "half", "--resume", "half/last.ckpt"),
     ]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    torchrun += ["--rdzv_backend", "c10d", "--rdzv_endpoint", "localhost:0"]  # any free port
-    done = subprocess.run(
-        [*torchrun, str(HERE / "pretrain_worker.py"), json.dumps(commands)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (folder / "told.txt").write_text(done.stdout + done.stderr)
+    code, told = torchrun(folder, HERE / "pretrain_worker.py", json.dumps(commands))
+    assert code == 0, told
+    (folder / "told.txt").write_text(told)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -120,3 +137,15 @@ def test_one_process_does_not_go_on_with_the_run_of_two(place, in_process):
     flags = words("--batch_size", "4", "--output_dir", "half", "--resume", "half")
     seen = in_process(main, flags, place)
     assert seen.code == 2 and "processes was 2 and is now None" in seen.err
+
+
+def test_a_mistake_is_told_once(place):
+    """The first one is seen by one process, the second by both."""
+    script = ROOT / "ssfer" / "pretrain_distribute.py"
+    for flags, told in (
+        (("--train_dir", "nowhere"), "there is no folder nowhere"),
+        (("--mask_ratio", "0", "--batch_size", "4"), "nothing to predict"),
+    ):
+        code, printed = torchrun(place, script, *words("--output_dir", "refused", *flags))
+        assert code != 0 and printed.count("error: ") == printed.count(told) == 1, printed
+        assert not (place / "refused").exists()

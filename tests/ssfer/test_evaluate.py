@@ -64,6 +64,27 @@ def test_expectation_decides_the_exit_code(run, tmp_path):
     assert run("--expect", near, "--tolerance", "0.01").code == 1
 
 
+def test_rows_of_other_checkpoints_stay_and_their_figures_too(run, weights, tmp_path):
+    other = tmp_path / "other" / weights.name
+    other.parent.mkdir()
+    other.write_bytes(weights.read_bytes())
+    assert run().code == 0 and run("--checkpoint", other).code == 0 and run().code == 0
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert {row["checkpoint"] for row in rows} == {str(weights), str(other)} and len(rows) == 2
+    assert len({row["figure"] for row in rows}) == 2
+    assert all((tmp_path / "out" / row["figure"]).is_file() for row in rows)
+
+
+@pytest.mark.parametrize("text", ['{"rows": [{"fold": null}]}', "[]", "no JSON"])
+def test_results_of_another_command_are_not_replaced(run, tmp_path, text):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.json").write_text(text)
+    outcome = run()
+    assert outcome.code == 2 and "is no results file of this command" in outcome.err
+    assert (tmp_path / "out" / "results.json").read_text() == text
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
 def test_weights_of_another_head_are_refused(run, tmp_path, folders):
     outcome = run("--dataset", "mine", "--nb_classes", "8")
     assert outcome.code == 2 and "head.bias (7,) instead of (8,)" in outcome.err

@@ -7,7 +7,6 @@ import torch
 
 from common.cli import UserError
 from ssfer.mae import (
-    DECODERS,
     build_mae,
     normalised_patches,
     patchify,
@@ -17,7 +16,7 @@ from ssfer.mae import (
 )
 from ssfer.positions import interpolate_positions, sincos_table
 from ssfer.statistics import channel_statistics
-from ssfer.vit import SIZES, build_vit, class_features, replace_head
+from ssfer.vit import build_vit, class_features, replace_head
 
 SMALL = {
     **{"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 1, "num_heads": 2},
@@ -100,6 +99,7 @@ def test_initialisation_is_the_published_one():
     assert len(linears) == 13 * 4 + 2 and all((m.bias == 0).all() for m in linears)
     bound = (6 / (192 + 768)) ** 0.5  # Xavier, a patch of 3·16·16 pixels counting as one input
     weight = model.patch_embed.proj.weight
+    assert (model.patch_embed.proj.bias == 0).all()
     assert 0.99 * bound < weight.abs().max() <= bound
     assert model.cls_token.std().item() == pytest.approx(0.02, rel=0.2)
     fixed = [name for name, p in model.named_parameters() if not p.requires_grad]
@@ -107,7 +107,7 @@ def test_initialisation_is_the_published_one():
     assert model.pos_embed.shape == (1, 17, 192)
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", ["tiny", "small", "base", "large", "huge"])
 def test_every_size_has_an_autoencoder_whose_encoder_is_the_classifiers(name):
     with torch.device("meta"):
         autoencoder, classifier = build_mae(name), build_vit(name, 7)
@@ -118,7 +118,6 @@ def test_every_size_has_an_autoencoder_whose_encoder_is_the_classifiers(name):
         k: v for k, v in theirs.items() if k in ours
     }
     assert ours.keys() - theirs.keys() == head
-    assert set(DECODERS) == set(SIZES)
 
 
 def test_base_classifier_is_timms_key_for_key():

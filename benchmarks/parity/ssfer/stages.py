@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from ssfer.vit import build_vit
 
 CPU = torch.device("cpu")
 SIZE = 224
+COSINE = tuple(field.name for field in fields(rates.CosineSettings))
 
 
 class _Recorder(Callback):
@@ -69,8 +71,7 @@ def _rates_used(schedule: Callable | None, lr: float, epochs: int, steps: int, p
 def finetune_lr(case: Case) -> dict:
     """Rates of every step of the supervised stage."""
     p = case.params
-    names = ("lr", "lr_min", "warmup_lr_init", "warmup_epoch", "num_epochs", "num_steps_per_epoch")
-    settings = rates.CosineSettings(**{name: p[name] for name in names})
+    settings = rates.CosineSettings(**{name: p[name] for name in COSINE})
     steps = p["iters_per_epoch"]
 
     def schedule(optimizer: Optimizer):
@@ -98,8 +99,9 @@ def semi_lr(case: Case) -> dict:
 
 def boxes_of_all(detections: np.ndarray, counts) -> Tensor:
     """One box an image, int64 [B, 4], from the rows of all images in order."""
-    parts = np.split(detections, np.cumsum(counts)[:-1])
-    return torch.from_numpy(np.stack([faces.box_of(part) for part in parts]))
+    parts = np.split(detections, np.cumsum(counts, dtype=np.int64))[: len(counts)]
+    boxes = [faces.box_of(part) for part in parts]
+    return torch.from_numpy(np.array(boxes, dtype=np.int64).reshape(-1, 4))
 
 
 def _network(p: dict) -> nn.Module:
@@ -110,15 +112,15 @@ def _network(p: dict) -> nn.Module:
     return model
 
 
-def _images(p: dict, seed: int, number: int | None = None) -> Tensor:
-    return seeded_images(number or p["batch"], p.get("size", SIZE), seed)
+def _images(p: dict, seed: int, number: int) -> Tensor:
+    return seeded_images(number, p.get("size", SIZE), seed)
 
 
 def _labelled(case: Case, name: str) -> list[list[dict]]:
     p = case.params
     return [
         [
-            {"image": _images(p, seed), "label": torch.from_numpy(labels.copy())}
+            {"image": _images(p, seed, len(labels)), "label": torch.from_numpy(labels.copy())}
             for seed, labels in zip(seeds, of_epoch, strict=True)
         ]
         for seeds, of_epoch in zip(p["input_seeds"], case.inputs[name], strict=True)
@@ -137,7 +139,7 @@ def finetune_trajectory(case: Case) -> dict:
     method = FaceMix(model, p["classes"])
     average = ParameterEMA(method, 0.999 if p["ema_decay"] is None else p["ema_decay"])
     optimizer = rates.build_optimizer(model.parameters(), p["lr"], p["weight_decay"])
-    settings = rates.CosineSettings(lr=p["lr"], num_epochs=p["num_epochs"])
+    settings = rates.CosineSettings(**{name: p[name] for name in COSINE if name in p})
     batches, rows, start = _labelled(case, "labels"), case.inputs["dets"], 0
     for of_epoch, counts in zip(batches, case.inputs["det_counts"], strict=True):
         for batch, count in zip(of_epoch, counts, strict=True):
@@ -180,8 +182,8 @@ def semi_trajectory(case: Case) -> dict:
         unlabelled.append(
             [
                 {
-                    "weak": _images(p, seed + 1),
-                    "strong": _images(p, seed + 2),
+                    "weak": _images(p, seed + 1, len(labels)),
+                    "strong": _images(p, seed + 2, len(labels)),
                     "label": torch.from_numpy(labels.copy()),
                 }
                 for seed, labels in zip(seeds, of_epoch, strict=True)
@@ -198,10 +200,11 @@ def semi_trajectory(case: Case) -> dict:
         CPU,
         callbacks=(recorder,),
     ).fit()
+    number = case.inputs["labels_u"].shape[-1]
     nothing = {
-        "pseudo_label": torch.full((p["batch"],), -1),
-        "mask": torch.zeros(p["batch"], dtype=torch.bool),
-        "score": torch.zeros(p["batch"]),
+        "pseudo_label": torch.full((number,), -1),
+        "mask": torch.zeros(number, dtype=torch.bool),
+        "score": torch.zeros(number),
     }
     recorder.rows = [{**nothing, **row} for row in recorder.rows]
     out = recorder.stacked(p["epochs"])

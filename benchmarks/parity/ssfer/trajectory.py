@@ -115,7 +115,7 @@ def pretrain(case: Case) -> dict:
         callbacks=(recorder,),
     ).fit()
     out = by_epoch(recorder.steps, recorder.epochs) | weight_summary(model, "weight")
-    return out | {"update_after_step": np.array(recorder.updates)}
+    return out | {"update_after_step": np.array(recorder.updates, dtype=np.int64)}
 
 
 def _stream(params: dict) -> GivenStream:
