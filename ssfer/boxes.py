@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from common.cli import UserError
 from common.data.manifest import Manifest
 from common.data.readers.table import numbers, read_delimited
+from common.files import replacing
 from ssfer import faces
 from ssfer.faces import Detector
 
@@ -95,16 +94,8 @@ def write(rows: dict[str, tuple[str, Found]], detector: str, path: Path) -> None
     ]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
+        with replacing(path) as part:
             table.to_csv(part, index=False)
-            os.chmod(part, 0o644)
-            os.replace(part, path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}).") from None
 

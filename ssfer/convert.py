@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -13,6 +11,7 @@ from torch import Tensor, nn
 
 from common.cli import UserError, entry_point
 from common.engine.runlog import log_to
+from common.files import replacing
 from common.flags import count
 from ssfer.checkpoints import HEAD, Report, fit_state, read_weights
 from ssfer.mae import DECODERS, build_mae
@@ -113,18 +112,10 @@ def _write(state: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> No
         UserError: the place cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with replacing(path) as part:
+            save_file(state, part, metadata)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
-    os.close(handle)
-    try:
-        save_file(state, part, metadata)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def main(argv: list[str] | None = None) -> int:

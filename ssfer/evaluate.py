@@ -24,6 +24,7 @@ from common.engine.launch import DRAWN
 from common.engine.method import Method
 from common.engine.precision import DTYPES, autocast
 from common.engine.runlog import log_to, write_json
+from common.files import replacing
 from common.flags import at_least_0, count, number
 from common.metrics.classification import classification_report
 from ssfer import artefacts, data
@@ -75,7 +76,8 @@ def draw_confusion(table: Confusion, title: str, path: Path) -> None:
     shown = ConfusionMatrixDisplay(np.nan_to_num(table.shares), display_labels=table.labels)
     shown.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, im_kw={"vmax": 1})
     axes.set_title(title)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=120, format="png")
     plt.close(figure)
 
 

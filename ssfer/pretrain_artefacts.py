@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,6 +16,7 @@ from common.engine import checkpoint, distributed
 from common.engine.launch import DRAWN, peak_memory
 from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY, RunFolder
 from common.engine.trainer import Callback, Trainer
+from common.files import replacing
 from ssfer.views import to_pixels
 
 log = logging.getLogger(__name__)
@@ -80,7 +79,8 @@ def draw_curve(losses: list[float], path: Path) -> None:
     axes.plot(range(1, len(losses) + 1), losses, label="Train Loss")
     axes.set(xlabel="Epoch", ylabel="Value")
     axes.legend()
-    _replace(path, lambda part: figure.savefig(part, dpi=CURVE_DPI, format="png"))
+    with replacing(path) as part:
+        figure.savefig(part, dpi=CURVE_DPI, format="png")
     plt.close(figure)
 
 
@@ -111,20 +111,8 @@ class Pictures(Callback):
         rows = torch.cat([to_pixels(part) for part in (images, masked, painted)]).cpu()
         picture = to_pil_image(make_grid(rows, nrow=len(images)))
         path = trainer.run.path / f"reconstruction_{row['epoch']}.png"
-        _replace(path, lambda part: picture.save(part, format="PNG"))
-
-
-def _replace(path: Path, write) -> None:
-    """Have `write` make a file beside `path`, then put it there in one step."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        write(part)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+        with replacing(path) as part:
+            picture.save(part, format="PNG")
 
 
 def resume(trainer: Trainer, path: Path) -> None:

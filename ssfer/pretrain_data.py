@@ -31,7 +31,8 @@ def read_faces(folder: Path, workers: int) -> Manifest:
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder} with faces to pre-train on; give --train_dir, a folder "
-            "of images in sub-folders or not."
+            "of images in sub-folders or not, or draw a stand-in with `python -m common.data twin "
+            "unlabelled_faces --out pretrain_dataset`."
         )
     paths = images_below(folder.absolute())
     if not paths:
