@@ -9,7 +9,7 @@ from benchmarks import evidence
 from benchmarks.ledger import PAPERS, LedgerRow
 
 # Where figures stand in a results file, and what beside them is none.
-PARTS = ("runs", "differences", "sets", "summary", "variants", "figures", "checks")
+PARTS = ("runs", "claims", "differences", "sets", "summary", "variants", "figures", "checks")
 SKIPPED = {
     *("environment", "data", "size", "flags", "train", "confusion", "at_headline"),
     *("epoch", "epochs", "step", "steps", "images", "wall_s", "seconds", "peak_memory_bytes"),
