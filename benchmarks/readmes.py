@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     "s2ver_semi_supervision": ("s2ver/README.md", semi_supervision.table),
+    "adacm_semi_supervision": ("adacm/README.md", semi_supervision.table),
     "adacm_from_scratch_semi_supervision": ("adacm/README.md", semi_supervision.table),
     "dimva_two_stage": ("dimva/README.md", two_stage.table),
     "ssfer_masked_faces": ("ssfer/README.md", masked_faces.table),

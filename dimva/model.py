@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.nn.backbones import load_pretrained
+from common.nn.backbones import load_imagenet, load_pretrained
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +23,6 @@ CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "la
 FREEZE_MARKS = ("resnet.0", "resnet.4", "resnet.5", "resnet.6", "resnet.7", "FC_1", "classifier")
 LAST_STAGE = 4
 MILESTONES, GAMMA = (10, 20, 30, 40, 50), 0.5
-DOWNLOAD_SECONDS = 30
 
 
 class DimensionalResNet(nn.Module):
@@ -113,22 +111,8 @@ def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) ->
             kept_file.name,
         )
         return f"random weights, because {kept_file.name} is not on this machine"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network, or a damaged download
-        raise UserError(
-            f"the ImageNet weights of {backbone} could not be had ({error}); give --pretrained "
-            "FILE, or --pretrained none for random weights."
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    kept = {_own_key(k): v for k, v in state.items() if not k.startswith("fc.")}
-    lacking = model.load_state_dict(kept, strict=False).missing_keys
-    if any(not key.startswith(HEADS) for key in lacking):
-        raise UserError(f"torchvision's weights of {backbone} lack {lacking[0]}.")
-    return f"torchvision {weights}"
+    otherwise = "give --pretrained FILE, or --pretrained none for random weights"
+    return load_imagenet(model, backbone, HEADS, otherwise, _own_key)
 
 
 def _own_key(key: str) -> str:

@@ -115,6 +115,7 @@ _EMOTIC = replace(
 _SENTENCE = replace(
     _EMOTIC,
     does="zero-shot on EMOTIC by one sentence per category",
+    text="sentence",
     required=(),
     optional=(*_EMOTIC.optional, "tag_embeddings", "text_ckpt", *TEXT_SIZE),
 )
@@ -128,6 +129,7 @@ _RAW = replace(
 _WORDS = replace(
     _RAW,
     does="zero-shot on EMOTIC by the text model's word features",
+    text="transformed",
     required=("text_ckpt", "val_file", "data_dir"),
     optional=(*_RAW.optional, *TEXT_SIZE),
 )

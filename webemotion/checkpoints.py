@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from common.cli import UserError
 from common.engine import checkpoint
 from common.engine.runlog import CONFIG
-from webemotion.model import HEADS
+from webemotion.model import ARCHS, HEADS, EmotionNet, start_from_imagenet
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +164,43 @@ def start_from(
         raise UserError(f"{path} holds no tensor of this network; give another file.")
     log.info("%s: %s", path, report.text())
     return report
+
+
+def starting_weights(model: EmotionNet, config, start: str, loose: bool) -> dict:
+    """Load what a configuration starts from: ImageNet's weights, a checkpoint, both, or nothing.
+
+    Args:
+        model: changed in place.
+        config: keys ``pretrained``, ``visual_model``, ``resume``, ``evaluate``, ``arch`` and
+            ``depth`` are read.
+        start: key of :data:`POLICIES`.
+        loose: see :func:`start_from`.
+
+    Returns:
+        The file where the script goes on with its training; empty where it only takes weights.
+    """
+    if config.pretrained:
+        file = config.pretrained if isinstance(config.pretrained, str) else None
+        trunk = config.depth or ARCHS[config.arch][0]
+        log.info("start: %s", start_from_imagenet(model, trunk, file))
+    path, policy = config.visual_model or config.resume, POLICIES[start]
+    if not path:
+        if not config.pretrained:
+            log.info("start: random weights")
+        return {}
+    start_from(model, Path(path), policy, config.evaluate, loose)
+    if not policy.proper:
+        return {}
+    held = read_state(Path(path))[1]
+    lacking = [name for name in ("epoch", "optimizer") if name not in held]
+    if lacking:
+        log.warning(
+            "%s holds no %s: its weights are taken, and the training begins at start_epoch",
+            path,
+            " and no ".join(lacking),
+        )
+        return {}
+    return held
 
 
 def is_ours(path: Path) -> bool:

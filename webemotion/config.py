@@ -121,8 +121,13 @@ SPLITS = {"train": "train", "val": "test"}
 """What ``train_file`` and ``val_file`` are called in the file names of a ``dataset`` object."""
 
 TWIN = "python -m common.data twin webtags --out data/webtags"
-STAGE_1 = "python webemotion/mains/main_mclss_cross_entropy_v3.py --config_file FILE.json"
-STAGE_2 = "python webemotion/mains/main_mclss_2Branch_cosine.py --config_file FILE.json"
+SCRIPT = "python webemotion/{}.py --config_file webemotion/scripts/{}_config.json"
+TAGS = SCRIPT.format(
+    "mains/main_mclss_cross_entropy_v3",
+    "Adobe_Selected690_MultiClass_CrossEntropy_tag_based_v3",
+)
+BRANCHES = SCRIPT.format("mains/main_mclss_2Branch_cosine", "Adobe_Selected690_2Branch")
+JOINT = SCRIPT.format("mains_exp/main_mclss_2Branch_Joint", "Adobe_Selected690_Joint")
 MADE_BY = {
     **dict.fromkeys(("train_file", "val_file", "data_dir", "text_embed", "idx2tag"), TWIN),
     **dict.fromkeys(("emotic_file", "emotic_dir"), TWIN),
@@ -258,10 +263,22 @@ def require_files(config: Config, names: Iterable[str], script: str) -> None:
 
 def _maker(name: str, value: str, script: str) -> str:
     if name in ("resume", "visual_model"):
-        first = STAGE_1 if SCRIPTS[script].text else STAGE_2
-        return f"{first} --set save_directory={Path(value).parent}"
+        folder = Path(value).parent
+        made = folder / "model_best.pth.tar"
+        copied = "" if Path(value) == made else f" && cp {made} {value}"
+        return f"{_stage_before(script)} --set save_directory={folder}{copied}"
     family = " --family v2 --model TextCNN_NLT" if SCRIPTS[script].text == "transformed" else ""
     return MADE_BY[name].format(value=value) + (family if name == "text_ckpt" else "")
+
+
+def _stage_before(script: str) -> str:
+    """The command whose checkpoint a script starts from."""
+    row = SCRIPTS[script]
+    if row.task == "train" and row.text:
+        return TAGS
+    if row.heads == "joint":
+        return JOINT
+    return BRANCHES if row.heads == "2branch" or "2Branch" in script else TAGS
 
 
 def _or_real(name: str) -> str:

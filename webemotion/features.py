@@ -7,9 +7,10 @@ neighbours on them, and ``run`` does both from two lists.
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ import torch
 from common.cli import UserError, choose_device, entry_point
 from common.data.dataset import open_rgb
 from common.data.loaders import auto_workers, eval_loader, plain_errors
+from common.data.pickles import write_bytes
 from common.engine.method import to_device
-from common.engine.runlog import log_to, write_json
+from common.engine.runlog import RunFolder, log_to, write_json
 from common.flags import at_least_0, count, number
 from webemotion import artefacts, checkpoints, data, lists, probe
 from webemotion.config import Config, require_files
@@ -126,11 +128,16 @@ def load_network(
     return model
 
 
-def run(script: str, config: Config, device: torch.device) -> int:
+def run(
+    script: str, config: Config, device: torch.device, begin: Callable[[int], RunFolder]
+) -> None:
     """The published feature extractors: features of ``val_file`` into ``save_directory``.
 
     With ``individual_feat``, a ``.npy`` file per image, called after the last
     ``rel_path_depth`` + 1 parts of its path; else ``features.npz``.
+
+    Args:
+        begin: number of images -> the opened run folder.
 
     Raises:
         UserError: a file is missing or does not fit.
@@ -149,16 +156,19 @@ def run(script: str, config: Config, device: torch.device) -> int:
     workers = min(config.workers, os.cpu_count() or 1)
     view = View(config.image_size, config.resize, config.batch_size, workers)
     entries = lists.read_list(config.val_file)
-    out = artefacts.run_path(config)
-    target = out / "features.npz"
     features = extract(model, entries, Path(config.data_dir), view, device)
-    if config.individual_feat:
-        _write_each(features, out, config.rel_path_depth)
-        print(f"{len(features.paths)} feature files written to {out}")
-        return 0
-    write_features(features, target)
-    print(f"features {list(features.values.shape)} written to {target}")
-    return 0
+    if not config.individual_feat:
+        target = begin(len(features.paths)).path / "features.npz"
+        write_features(features, target)
+        print(f"features {list(features.values.shape)} written to {target}")
+        return
+    names = _file_names(features, config.rel_path_depth)
+    out = begin(len(names)).path
+    for name, row in zip(names, features.values, strict=True):
+        content = io.BytesIO()
+        np.save(content, row)
+        write_bytes(content.getvalue(), out / name)
+    print(f"{len(names)} feature files written to {out}")
 
 
 def _best_below(folder: str | None) -> Path | None:
@@ -169,16 +179,14 @@ def _best_below(folder: str | None) -> Path | None:
     return place / artefacts.BEST if place.is_dir() else place
 
 
-def _write_each(features: Features, out: Path, depth: int) -> None:
+def _file_names(features: Features, depth: int) -> list[Path]:
     names = [Path(*Path(path).parts[-(depth + 1) :]).with_suffix(".npy") for path in features.paths]
     if len(set(names)) < len(names):
         raise UserError(
             f"{len(names) - len(set(names))} images share the last {depth + 1} parts of their "
             "path; set rel_path_depth higher."
         )
-    for name, row in zip(names, features.values, strict=True):
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        np.save(out / name, row)
+    return names
 
 
 # --- command line ---------------------------------------------------------------------------------

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import socket
 from pathlib import Path
 
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from common.cli import UserError
-from common.nn.backbones import load_pretrained
-
-log = logging.getLogger(__name__)
+from common.nn.backbones import load_imagenet, load_pretrained
 
 BLOCKS: dict[str, tuple[type[nn.Module], list[int]]] = {
     "resnet10": (BasicBlock, [1, 1, 1, 1]),  # ours, for small machines
@@ -36,7 +31,6 @@ ARCHS: dict[str, tuple[str, str]] = {
 
 HEADS = ("fc", "proj", "fc_aux")
 PUBLISHED_SIZE = 224
-DOWNLOAD_SECONDS = 30
 
 
 class EmotionNet(ResNet):
@@ -173,21 +167,5 @@ def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None) -> str:
         return file
     if trunk == "resnet10":
         raise UserError("there are no ImageNet weights of resnet10; set pretrained to false.")
-    weights = get_model_weights(trunk)["IMAGENET1K_V1"]
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
-    try:
-        state = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # no network, or a damaged download
-        raise UserError(
-            f"`pretrained: true` needs torchvision's ImageNet weights of {trunk}, which could not "
-            f"be had ({error}); give their file with --pretrained, or --set pretrained=false for "
-            "random weights."
-        ) from None
-    finally:
-        socket.setdefaulttimeout(before)
-    kept = {name: value for name, value in state.items() if not name.startswith("fc.")}
-    lacking = model.load_state_dict(kept, strict=False).missing_keys
-    if any(not name.startswith(HEADS) for name in lacking):
-        raise UserError(f"torchvision's weights of {trunk} lack {lacking[0]}.")
-    return f"torchvision {weights}"
+    otherwise = "give their file with --pretrained, or --set pretrained=false for random weights"
+    return load_imagenet(model, trunk, HEADS, otherwise)

@@ -38,35 +38,43 @@ def milestones_of(schedule: str, source: object = "lr_schedule") -> list[int]:
     return epochs
 
 
-def step_schedule(
-    optimizer: torch.optim.Optimizer, milestones: list[int], entered: int = 0
-) -> LambdaLR:
+class Steps:
     """The rate times 0.1 at every milestone: epoch 10 of "10" is the first with the lower one.
 
     Epochs count from where the training was entered, whatever their number: as published, a
     resumed training begins with the base rate.
 
     Args:
-        entered: epochs that are taken for gone at the beginning.
+        milestones: epochs.
+        entered: epochs that are taken for gone at the beginning; both are part of a checkpoint.
     """
 
-    def multiplier(epoch: int) -> float:
-        return GAMMA ** sum(epoch + entered >= milestone for milestone in milestones)
+    def __init__(self, milestones: list[int], entered: int = 0):
+        self.milestones, self.entered = milestones, entered
 
-    return LambdaLR(optimizer, multiplier)
+    def __call__(self, epoch: int) -> float:
+        return GAMMA ** sum(epoch + self.entered >= milestone for milestone in self.milestones)
+
+
+def by_plateau(config: Config) -> bool:
+    """Whether the rate follows the validation loss: ``lr_schedule`` is empty."""
+    return not (config.lr_schedule or "").strip()
 
 
 def scheduling(optimizer, config: Config, keep_schedule: bool = False):
     """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty."""
-    if not (config.lr_schedule or "").strip():
+    if by_plateau(config):
         return None, (Plateau(optimizer, config.lr_patience),)
     entered = config.start_epoch if keep_schedule else 0
     milestones = milestones_of(config.lr_schedule, config.path)
-    return step_schedule(optimizer, milestones, entered), ()
+    return LambdaLR(optimizer, Steps(milestones, entered)), ()
 
 
-def go_on_with(optimizer: torch.optim.Optimizer, state: dict, lr: float) -> None:
-    """Restore an optimiser's momentum; the rate begins at the base rate again, as published.
+def go_on_with(optimizer: torch.optim.Optimizer, state: dict, config: Config) -> None:
+    """Restore an optimiser of an earlier training, as published.
+
+    Its momentum is gone on with. A schedule of steps sets the rate anew, so that it begins at
+    ``lr`` again; a plateau goes on from the restored rate.
 
     Raises:
         UserError: the state is of another network.
@@ -76,4 +84,5 @@ def go_on_with(optimizer: torch.optim.Optimizer, state: dict, lr: float) -> None
     except (ValueError, KeyError) as error:
         raise UserError(f"resume: the optimiser is of another network ({error}).") from None
     for group in optimizer.param_groups:
-        group["lr"] = group["initial_lr"] = lr
+        rate = group["lr"] if by_plateau(config) else config.lr
+        group["lr"] = group["initial_lr"] = rate

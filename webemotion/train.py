@@ -25,14 +25,7 @@ from webemotion.config import COMMON, FILES, UNUSED, Config, load, require_files
 from webemotion.lists import is_drawn
 from webemotion.method import METHODS, EmotionMethod, Settings
 from webemotion.metrics import Validation, second_k
-from webemotion.model import (
-    ARCHS,
-    PUBLISHED_SIZE,
-    EmotionNet,
-    build_network,
-    freeze_all_except_fc,
-    start_from_imagenet,
-)
+from webemotion.model import ARCHS, PUBLISHED_SIZE, EmotionNet, build_network, freeze_all_except_fc
 from webemotion.options import build_parser
 from webemotion.schedule import build_optimizer, go_on_with, scheduling
 from webemotion.text.models import TextTransformation
@@ -114,23 +107,6 @@ def build_model(config: Config, row: Script, width: int, text_classes: int = 0) 
     )
 
 
-def starting_weights(model: EmotionNet, config: Config, row: Script, loose: bool) -> dict:
-    """Load what the configuration starts from; returns the file where the training goes on."""
-    trunk = config.depth or ARCHS[config.arch][0]
-    path = config.visual_model or config.resume
-    if config.pretrained:
-        file = config.pretrained if isinstance(config.pretrained, str) else None
-        log.info("start: %s", start_from_imagenet(model, trunk, file))
-    elif not path:
-        log.info("start: random weights")
-    if not path:
-        return {}
-    policy = checkpoints.POLICIES[row.start]
-    checkpoints.start_from(model, Path(path), policy, config.evaluate, loose)
-    held = checkpoints.read_state(Path(path))[1]
-    return held if policy.proper and "optimizer" in held else {}
-
-
 def build_method(config: Config, row: Script, args) -> tuple[EmotionMethod, object]:
     """Network, text side and objective; and the text model's dictionaries (None without).
 
@@ -175,7 +151,11 @@ def build_trainer(
     """
     row = SCRIPTS[args.script]
     method, held, (train, val) = parts
-    gone_on = {} if args.resume else starting_weights(method.model, config, row, args.loose)
+    # Before start_epoch may change: a run's continuation does not read the weights it began with.
+    identity = identity_of(config, args, method.settings, lists)
+    gone_on = {}
+    if not args.resume:
+        gone_on = checkpoints.starting_weights(method.model, config, row.start, args.loose)
     if gone_on:
         config.start_epoch = int(gone_on["epoch"])
     if config.start_epoch >= config.epochs:
@@ -193,7 +173,7 @@ def build_trainer(
         method.parameters(), config.lr, config.momentum, config.weight_decay
     )
     if gone_on:
-        go_on_with(optimizer, gone_on["optimizer"], config.lr)
+        go_on_with(optimizer, gone_on["optimizer"], config)
     scheduler, callbacks = scheduling(optimizer, config, args.keep_schedule)
     pin, workers = device.type == "cuda", args.num_workers
     sentence = sentences.sentence_reader(train.text, config, held, lists.train)
@@ -226,7 +206,7 @@ def build_trainer(
         evaluators(config, row, lists, val, args, device),
         run=run,
         callbacks=(files, artefacts.Lines(config.print_freq), *callbacks),
-        identity=identity_of(config, args, method.settings, lists),
+        identity=identity,
     )
     trainer.progress.epoch = config.start_epoch
     return trainer
@@ -268,7 +248,7 @@ def evaluate(config: Config, args, lists: data.Lists, parts: tuple, run, device)
     """Validate the starting weights and write ``evaluation.json``: ``evaluate: true``."""
     method, _, (_, val) = parts
     row = SCRIPTS[args.script]
-    starting_weights(method.model, config, row, args.loose)
+    checkpoints.starting_weights(method.model, config, row.start, args.loose)
     layout = torch.channels_last if args.channels_last else torch.preserve_format
     method.to(device, memory_format=layout).eval()
     with torch.no_grad():
@@ -319,6 +299,21 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
     launch.conduct(trainer, program, argv, drawn, resume_takes_path=True)
 
 
+def _use(config: Config, args, register, device: torch.device) -> None:
+    """Run a script that trains nothing; it begins its folder once nothing can be refused."""
+    run = _folder(config)
+    run.check(args.overwrite)
+
+    def begin(images: int) -> RunFolder:
+        run.open(overwrite=args.overwrite, resume=False)
+        log_to(run.path, f"log-{artefacts.stamp()}.txt")
+        artefacts.record(run, config, args, register, device, {"test": images})
+        return run
+
+    task = importlib.import_module(f"webemotion.{SCRIPTS[args.script].task}")
+    task.run(args.script, config, device, begin)
+
+
 def run(script: str, argv: list[str]) -> int:
     """Read the flags and the configuration, and do what the script does.
 
@@ -348,13 +343,11 @@ def run(script: str, argv: list[str]) -> int:
     register = quirks.load(QUIRKS)
     args.num_workers = min(config.workers, os.cpu_count() or 1)
     launch.settle(args, explicit | {"num_workers"}, device, register)
-    task = SCRIPTS[script].task
-    if task == "train":
+    if SCRIPTS[script].task == "train":
         _train(config, args, argv, register, device)
-        return 0
-    _folder(config).check(args.overwrite)
-    module = {"zero_shot": "webemotion.zero_shot", "features": "webemotion.features"}[task]
-    return importlib.import_module(module).run(script, config, device) or 0
+    else:
+        _use(config, args, register, device)
+    return 0
 
 
 def main(script: str | Path, argv: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from torch import nn
 
 from common.cli import UserError
 from common.data.loaders import eval_loader, plain_errors
+from common.engine.launch import DRAWN
 from common.engine.method import to_device
-from common.engine.runlog import write_json
-from webemotion import artefacts, checkpoints, data, lists
+from common.engine.runlog import RunFolder
+from webemotion import checkpoints, data, lists
 from webemotion import zero_shot_scores as scores
 from webemotion.catalogue import SCRIPTS
 from webemotion.class_names import (
@@ -173,8 +174,13 @@ def category_report(projected: np.ndarray, labels: np.ndarray, rows: Rows) -> di
     }
 
 
-def run(script: str, config: Config, device: torch.device) -> int:
+def run(
+    script: str, config: Config, device: torch.device, begin: Callable[[int], RunFolder]
+) -> None:
     """Evaluate as `script` does; prints the result and writes ``zero_shot.json``.
+
+    Args:
+        begin: number of images -> the opened run folder.
 
     Raises:
         UserError: a file is missing or does not fit.
@@ -201,8 +207,9 @@ def run(script: str, config: Config, device: torch.device) -> int:
         report = _emotic_report(variant, config, head, projected, targets)
     report = {"script": script, "images": len(projected), **report}
     report["drawn"] = lists.is_drawn(config.val_file)
-    _tell(report, config)
-    return 0
+    folder = begin(len(projected))
+    folder.write(REPORT, report)
+    _tell(report, folder.path / REPORT)
 
 
 def _settle_paths(config: Config, script: str) -> None:
@@ -316,11 +323,7 @@ def _check_width(projected: np.ndarray, vectors: dict[str, np.ndarray]) -> None:
         )
 
 
-def _tell(report: dict, config: Config) -> None:
-    folder = artefacts.run_path(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / REPORT
-    write_json(target, report)
+def _tell(report: dict, target: Path) -> None:
     if "accuracy" in report:
         print(
             f"zero-shot accuracy {report['accuracy_by_name']:.2%} (published comparison "
@@ -334,5 +337,5 @@ def _tell(report: dict, config: Config) -> None:
     else:
         print(f"average precision of {report['category']} {report['ap']:.2%}")
     if report["drawn"]:
-        print(artefacts.DRAWN)
+        print(DRAWN)
     print(f"written to {target}")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
+from torchvision.models import get_model_weights
 
 from common.cli import UserError
 from common.engine import checkpoint
 
 log = logging.getLogger(__name__)
+
+DOWNLOAD_SECONDS = 30
+"""A server that is silent for so long counts as out of reach."""
 
 
 def load_pretrained(
@@ -74,6 +79,49 @@ def load_pretrained(
         ", ".join(report["unused"]) or "none",
     )
     return report
+
+
+def load_imagenet(
+    model: nn.Module,
+    backbone: str,
+    heads: tuple[str, ...],
+    otherwise: str,
+    rename: Callable[[str], str] = lambda key: key,
+) -> str:
+    """Load torchvision's ImageNet weights of a ResNet, its ``fc`` apart, into `model`, in place.
+
+    They come from where torch keeps them, or from the network.
+
+    Args:
+        model: changed in place.
+        backbone: torchvision's name, e.g. ``resnet50``.
+        heads: first name components that stay at their initialisation.
+        otherwise: what to do where the weights cannot be had, for the message.
+        rename: the model's name of a key of torchvision.
+
+    Returns:
+        What the trunk starts from, in words.
+
+    Raises:
+        UserError: the weights cannot be had, or lack a tensor of the trunk.
+    """
+    weights = get_model_weights(backbone)["IMAGENET1K_V1"]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_SECONDS)
+    try:
+        state = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # no network, or a damaged download
+        raise UserError(
+            f"torchvision's ImageNet weights of {backbone} could not be had ({error}); {otherwise}."
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+    kept = {rename(name): value for name, value in state.items() if not name.startswith("fc.")}
+    lacking = model.load_state_dict(kept, strict=False).missing_keys
+    lacking = [name for name in lacking if name.split(".")[0] not in heads]
+    if lacking:
+        raise UserError(f"torchvision's weights of {backbone} lack {lacking[0]}.")
+    return f"torchvision {weights}"
 
 
 def _shape(value) -> tuple[int, ...] | None:

@@ -130,6 +130,8 @@ def test_published_extractor_writes_a_file_an_image(world, trunk, script):
     entries = lists.read_list(world / f"{PLACE}/z_data/test-6.pkl")
     row = np.load((world / "each" / entries[0].path).with_suffix(".npy"))
     assert row.shape == (512,)
+    assert len(list((world / "each").glob("log-*.txt"))) == 1
+    assert json.loads((world / "each/config.json").read_text())["data"]["drawn"]
     again = script("mains_v2/main_feature_extractor", config, cwd=world)
     assert again.code == 2 and "already exists" in again.err
     config |= {"save_directory": "one", "individual_feat": False}

@@ -127,6 +127,9 @@ def test_a_published_training_goes_on_at_the_base_rate(place, train, rows):
     shutil.rmtree(place / "out")
     assert train(V3, more, "--keep_schedule").code == 0
     assert [row["lr"] for row in rows(place / "out")] == pytest.approx([0.001, 0.001])
+    assert train(V3, more, "--keep_schedule", "--overwrite", "--stop_after_epoch", "3").code == 0
+    assert train(V3, more, "--keep_schedule", "--resume", "out").code == 0
+    assert [row["lr"] for row in rows(place / "out")] == pytest.approx([0.001, 0.001])
     refused = train(V3, more | {"epochs": 2}, "--overwrite")
     assert "nothing is left to train" in refused.err
 

@@ -125,6 +125,10 @@ def test_emotic_scripts(world, networks, script, name):
     report = json.loads((world / "out_zero/zero_shot.json").read_text())
     assert report["script"] == name and report["drawn"] and "DRAWN STAND-IN" in seen.out
     assert report["images"] == len(lists.read_list(world / f"{EMOTIC}/test.pkl"))
+    (written,) = (world / "out_zero").glob("log-*.txt")
+    assert "tensors loaded" in written.read_text()
+    told = json.loads((world / "out_zero/config.json").read_text())
+    assert told["script"] == name and told["data"]["images"] == {"test": report["images"]}
     if name.endswith("WordMax"):
         assert report["category"] == "Peace"
     else:

@@ -21,7 +21,13 @@ from webemotion.config import Config
 from webemotion.method import METHODS, Settings
 from webemotion.metrics import Validation
 from webemotion.model import build_network, freeze_all_except_fc
-from webemotion.schedule import GAMMA, build_optimizer, milestones_of, scheduling
+from webemotion.schedule import (
+    GAMMA,
+    build_optimizer,
+    go_on_with,
+    milestones_of,
+    scheduling,
+)
 from webemotion.text import models
 from webemotion.text_side import SIDES, TextSide
 
@@ -51,9 +57,9 @@ class _Recorder(Callback):
 
 
 def _script(name: str) -> Script:
-    """The row of a script by its file's name."""
+    """The row of a script by its file's name, with or without its folder."""
     stem = name.removesuffix(".py")
-    return next(row for path, row in SCRIPTS.items() if path.split("/")[1] == stem)
+    return next(row for path, row in SCRIPTS.items() if stem in (path, path.split("/")[1]))
 
 
 def _text(params: dict | None, kind: str | None) -> TextSide | None:
@@ -163,6 +169,10 @@ def lr(case: Case) -> dict:
     config = _schedule(
         p["lr_schedule"], lr_patience=p.get("lr_patience", 10), start_epoch=start, lr=p["lr"]
     )
+    if p.get("resumed_optimizer_lr") is not None:
+        state = optimizer.state_dict()
+        state["param_groups"][0]["lr"] = p["resumed_optimizer_lr"]
+        go_on_with(optimizer, state, config)
     scheduler, callbacks = scheduling(optimizer, config)
     recorder = _Recorder()
     trainer = Trainer(
