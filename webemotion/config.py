@@ -136,9 +136,11 @@ MADE_BY = {
         "data/webtags/data_v6_690_xmas/CNNsplit_tag_label_tag_full_train.pkl "
         "--tag2idx data/webtags/vocabulary/tag2idx.pkl --out {value}"
     ),
-    "tag_embeddings": "python -m webemotion.text.embed --text_ckpt TEXT_CKPT --out {value}",
+    "tag_embeddings": "python -m webemotion.text.embed --text_ckpt {text_ckpt} --out {value}",
 }
 """Key that names a file or folder -> the command that makes it."""
+TEXT_MODEL = "models/model_best.pth.tar"
+"""The text model that stands for one where a configuration names none."""
 FILES = ("train_file", "val_file", "data_dir", "text_ckpt", "text_embed", "idx2tag")
 FILES += ("tag_embeddings", "visual_model", "resume", "emotic_file", "emotic_dir")
 
@@ -257,16 +259,21 @@ def require_files(config: Config, names: Iterable[str], script: str) -> None:
             continue
         raise UserError(
             f"{name} of {config.path}, {value}, is not there; make it with "
-            f"`{_maker(name, value, script)}`{_or_real(name)}."
+            f"`{_maker(config, name, value, script)}`{_or_real(name)}."
         )
 
 
-def _maker(name: str, value: str, script: str) -> str:
+def _maker(config: Config, name: str, value: str, script: str) -> str:
     if name in ("resume", "visual_model"):
         folder = Path(value).parent
         made = folder / "model_best.pth.tar"
         copied = "" if Path(value) == made else f" && cp {made} {value}"
         return f"{_stage_before(script)} --set save_directory={folder}{copied}"
+    if name == "tag_embeddings":
+        text = config.text_ckpt or TEXT_MODEL
+        command = MADE_BY[name].format(text_ckpt=text, value=value)
+        trained = "" if Path(text).exists() else _maker(config, "text_ckpt", text, script) + " && "
+        return trained + command
     family = " --family v2 --model TextCNN_NLT" if SCRIPTS[script].text == "transformed" else ""
     return MADE_BY[name].format(value=value) + (family if name == "text_ckpt" else "")
 

@@ -18,6 +18,7 @@ from common.data.dataset import open_rgb, seeded
 from common.data.loaders import PassStream, eval_loader
 from common.data.views import crop_view, to_normalised_tensor
 from webemotion.lists import Entry, check_images, check_labels, is_vector, read_list
+from webemotion.objective import IGNORED
 from webemotion.sentences import Sentence
 
 log = logging.getLogger(__name__)
@@ -269,7 +270,8 @@ def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> li
             any class where the target would be NaN, or labels of another kind than the loader's.
     """
     entries = read_list(path)
-    check_labels(entries, config.num_classes, path)
+    if loader.target != "simple":  # whose label is a vector, whatever its numbers are
+        check_labels(entries, config.num_classes, path)
     _check_kind(entries, loader, config.num_classes, path)
     if skip_missing:
         there = [e for e in entries if (Path(config.data_dir) / e.path).is_file()]
@@ -298,6 +300,11 @@ def _check_kind(entries: list[Entry], loader: Loader, num_classes: int, path: st
             raise UserError(
                 f"{path}: the label of {entry.path} is {str(label)[:60]}, but this loader takes "
                 f"{expected.get(loader.target, 'a list of classes')}."
+            )
+        if loader.target == "index" and class_of(label) < IGNORED:
+            raise UserError(
+                f"{path}: the class of {entry.path} is {class_of(label)}; expected 0 to "
+                f"{num_classes - 1}, or {IGNORED} for an image that the loss ignores."
             )
     empty = [e.path for e in entries if e.label == [] and loader.target == "normalised"]
     if empty:

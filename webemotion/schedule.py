@@ -23,18 +23,22 @@ def build_optimizer(
     return torch.optim.SGD(trained, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
-def milestones_of(schedule: str, source: object = "lr_schedule") -> list[int]:
+def milestones_of(schedule: str, source: str = "lr_schedule") -> list[int]:
     """The epochs of ``"10, 20, 30"``.
+
+    Args:
+        schedule: numbers between commas, with or without blanks.
+        source: where it stands, for messages.
 
     Raises:
         UserError: no whole numbers, or not in rising order.
     """
     words = [word.strip() for word in schedule.split(",") if word.strip()]
     if not all(word.isdigit() for word in words):
-        raise UserError(f"{source}: lr_schedule '{schedule}' is no list of epochs like '10, 20'.")
+        raise UserError(f"{source} '{schedule}' is no list of epochs like '10, 20'.")
     epochs = [int(word) for word in words]
     if epochs != sorted(epochs):
-        raise UserError(f"{source}: the epochs of lr_schedule '{schedule}' do not rise.")
+        raise UserError(f"the epochs of {source} '{schedule}' do not rise.")
     return epochs
 
 
@@ -66,7 +70,7 @@ def scheduling(optimizer, config: Config, keep_schedule: bool = False):
     if by_plateau(config):
         return None, (Plateau(optimizer, config.lr_patience),)
     entered = config.start_epoch if keep_schedule else 0
-    milestones = milestones_of(config.lr_schedule, config.path)
+    milestones = milestones_of(config.lr_schedule, f"lr_schedule of {config.path},")
     return LambdaLR(optimizer, Steps(milestones, entered)), ()
 
 

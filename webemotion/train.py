@@ -269,8 +269,8 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
     read = {*COMMON, *row.required, *row.optional}
     idle = {"train_file"} if config.evaluate else set()
     idle |= {"visual_model", "resume"} if args.resume else set()
-    require_files(config, [n for n in FILES if n in read - idle], args.script)
     train, val = loaders_of(config, row)
+    require_files(config, [n for n in FILES if n in read - idle], args.script)
     last = artefacts.last_checkpoint(args.resume) if args.resume else None
     run = _folder(config, last.parent if last else None)
     may_write = args.overwrite or last is not None
@@ -301,6 +301,11 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
 
 def _use(config: Config, args, register, device: torch.device) -> None:
     """Run a script that trains nothing; it begins its folder once nothing can be refused."""
+    if args.resume:
+        raise UserError(
+            f"--resume goes on with a training, and {args.script} trains nothing; weights are "
+            "given by the key resume of the configuration."
+        )
     run = _folder(config)
     run.check(args.overwrite)
 

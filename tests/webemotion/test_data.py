@@ -117,6 +117,8 @@ def test_validation_view_is_the_middle(config):
         ([[0], [1]], "multilabel_idxcount_v2", "takes pairs of class and count"),
         ([[[1, 2]], [[0, 1]]], "singlelabel_v2", "takes one class"),
         ([[0, 1, 0]], "simple_multilabel", "takes a target vector of 4 numbers"),
+        ([0, -2], "singlelabel_v2", "the class of 1.png is -2; expected 0 to 3, or -1"),
+        ([[9, 0, 0]], "simple_multilabel", "takes a target vector of 4 numbers"),
         ([0] * 8, "singlelabel_v2", "2 of the 8 images"),
     ],
 )
@@ -126,6 +128,12 @@ def test_lists_that_do_not_fit_are_refused(config, labels, loader, told):
     with pytest.raises(UserError) as error:
         data.read(config, row, row, FLAGS)
     assert told in str(error.value)
+
+
+def test_a_vector_of_whole_numbers_is_taken_as_it_is(config):
+    lists(config, [[9, 0, 0, 1]])
+    row = data.LOADERS["simple_multilabel"]
+    assert data.read(config, row, row, FLAGS).train[0].label == [9, 0, 0, 1]
 
 
 def test_an_empty_list_is_refused(config, images):

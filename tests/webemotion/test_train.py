@@ -134,6 +134,18 @@ def test_a_published_training_goes_on_at_the_base_rate(place, train, rows):
     assert "nothing is left to train" in refused.err
 
 
+def test_weights_alone_begin_a_training(place, train, rows):
+    assert train(V3, TAGS | {"epochs": 1}).code == 0
+    state = read(place / "out/checkpoint_0000.pth.tar")["state_dict"]
+    for held in (state, {"state_dict": state, "optimizer": {}}):
+        shutil.rmtree(place / "out", ignore_errors=True)
+        torch.save(held, place / "bare.pth.tar")
+        seen = train(V3, TAGS | {"epochs": 1, "resume": "bare.pth.tar"})
+        assert seen.code == 0, seen.err
+        assert "its weights are taken, and the training begins at start_epoch" in seen.err
+        assert [row["epoch"] for row in rows(place / "out")] == [1]
+
+
 def test_evaluation_alone_trains_nothing(place, train):
     seen = train(V3, TAGS | {"evaluate": True})
     assert seen.code == 0, seen.err

@@ -177,6 +177,13 @@ def test_mistakes_are_told(world, networks, script, more, told):
     assert not (world / "none").exists()
 
 
+def test_there_is_no_training_to_go_on_with(world, networks, script):
+    name = f"mains/{PREFIX}EMOTIC_SingleEmotion_Full_WordAvg"
+    seen = script(name, config({"save_directory": "none"}), ("--resume", "out_zero"), world)
+    assert seen.code == 2 and "trains nothing" in seen.err
+    assert not (world / "none").exists()
+
+
 def test_joint_needs_its_text_head(world, networks, script):
     name = "mains/main_sclss_Joint_0Shot_Evaluation_EMOTIC_SingleEmotion_SentenceBased"
     wrong = {**RUNS[name], "resume": "models/branch.pth.tar"}

@@ -24,6 +24,7 @@ from common.engine.runlog import CONFIG, ENVIRONMENT, RunFolder, environment, lo
 from common.engine.trainer import Recipe, Trainer
 from common.flags import at_least_0, count, number
 from webemotion import lists
+from webemotion.schedule import milestones_of
 from webemotion.text import checkpoint, models, objective
 from webemotion.text.data import Sentences, hold_out
 from webemotion.text.dictionary import numbered, read_dictionary
@@ -153,13 +154,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _milestones(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",") if word.strip()]
-    except ValueError:
-        raise UserError(f"--lr_schedule '{text}' is no list of epochs such as '10, 20'.") from None
-
-
 def _read(path: Path, args, tag2idx: dict[str, int] | None) -> tuple[list, dict[str, int]]:
     entries = lists.read_list(path)
     lists.check_labels(entries, args.num_classes, path)
@@ -206,7 +200,7 @@ def build_trainer(args, run: RunFolder, device: torch.device) -> Trainer:
     )
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.Adadelta(trained, lr=args.lr)
-    milestones = _milestones(args.lr_schedule)
+    milestones = milestones_of(args.lr_schedule, "--lr_schedule")
     evaluator = TextEvaluator(eval_loader(Sentences(val, *sizes, 0), args.batch_size, 0), device)
     recipe = Recipe(
         args.epochs,
