@@ -72,6 +72,7 @@ class Size:
 SIZES = {
     "smoke": Size(0.02, 0.0005, 1, 2, 1, batch_size=4, fraction=0.25),
     "quick": Size(0.25, 0.05, 40, 40, 3),
+    "long": Size(1.0, 0.2, 40, 50, 3),  # the published number of labels and steps in stage 2
     "full": Size(1.0, 0.5, 200, 100, 50, batch_size=32),
 }
 
@@ -217,7 +218,7 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--size", choices=SIZES, default="quick", help="quick: CPU; full: GPU; smoke: seconds")
+    add("--size", choices=SIZES, default="quick", help="quick, long: CPU; full: GPU; smoke: seconds")
     add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
     add("--detector", choices=("none", "yunet", "yolov7-face"), default="none", help="of faces")
     add("--weights", type=Path, help="ONNX of the detector")
