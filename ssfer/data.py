@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.model_selection import KFold
 
 from common.cli import UserError
+from common.data.cache import Opener
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.loaders import PassStream, ShuffledStream, eval_loader
@@ -187,6 +188,7 @@ class Streams:
         batch_size: of the supervised stage; the semi-supervised one takes twice as many.
         seed: of the streams; those of one run need different ones.
         workers, pin_memory: see :class:`common.data.loaders.SampledStream`.
+        open_image: path -> RGB image; None: its file.
     """
 
     size: int
@@ -194,21 +196,21 @@ class Streams:
     seed: int
     workers: int = 0
     pin_memory: bool = False
+    open_image: Opener | None = None
 
     def supervised(self, labelled: Manifest, boxes: bool) -> dict[str, PassStream]:
         """One shuffled pass over the labelled images, the incomplete last batch left out."""
-        dataset = ViewDataset(
-            labelled, {"image": views.supervised_view(self.size)}, ("box",) if boxes else ()
-        )
+        view = {"image": views.supervised_view(self.size)}
+        dataset = ViewDataset(labelled, view, ("box",) if boxes else (), self.open_image)
         return {"labelled": self._pass(dataset, self.batch_size, 0)}
 
     def semi(self, labelled: Manifest, unlabelled: Manifest, mu: int) -> dict:
         """A pass over the unlabelled images, with the labelled ones begun anew when they end."""
         two = {"weak": views.crop_view(self.size), "strong": views.strong_view(self.size)}
         batch = 2 * self.batch_size
-        unlabelled_set = ViewDataset(unlabelled, two, hide_labels=True)
+        unlabelled_set = ViewDataset(unlabelled, two, (), self.open_image, hide_labels=True)
         stream = self._pass(unlabelled_set, batch * mu, 1)
-        seen = ViewDataset(labelled, {"image": views.crop_view(self.size)})
+        seen = ViewDataset(labelled, {"image": views.crop_view(self.size)}, (), self.open_image)
         again = ShuffledStream(
             seen, batch, stream.steps, 10 * self.seed + 2, self.workers, self.pin_memory
         )
@@ -220,19 +222,30 @@ class Streams:
 
     def fold_validation(self, manifest: Manifest) -> PassStream:
         """Held-out labelled images under the random training view, in order."""
-        dataset = ViewDataset(manifest, {"image": views.supervised_view(self.size)})
+        view = {"image": views.supervised_view(self.size)}
+        dataset = ViewDataset(manifest, view, (), self.open_image)
         options = {"drop_last": False, "shuffle": False}
         seed = 10 * self.seed + 3
         return PassStream(dataset, self.batch_size, seed, self.workers, self.pin_memory, **options)
 
 
+def test_view(size: int, square: bool = False) -> views.View:
+    """The notebook's view, or its middle square."""
+    return views.square_eval_view(size) if square else views.eval_view(size)
+
+
 def test_loader(
-    manifest: Manifest, size: int, workers: int, pin_memory: bool = False, square: bool = False
+    manifest: Manifest,
+    size: int,
+    workers: int,
+    pin_memory: bool = False,
+    square: bool = False,
+    open_image: Opener | None = None,
 ):
-    """Every image once under the notebook's view."""
-    view = views.square_eval_view(size) if square else views.eval_view(size)
-    dataset = ViewDataset(manifest, {"image": view})
+    """Every image once under :func:`test_view`."""
+    dataset = ViewDataset(manifest, {"image": test_view(size, square)}, (), open_image)
     return eval_loader(dataset, TEST_BATCH, workers, pin_memory)
 
 
-test_loader.__test__ = False  # its name makes pytest take it for a test
+for _function in (test_view, test_loader):
+    _function.__test__ = False  # its name makes pytest take it for a test

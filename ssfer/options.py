@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from common.cli import boolean
-from common.data import split_files
+from common.data import cache, split_files
 from common.engine.precision import DTYPES
 from common.flags import a_seed, at_least_0, count, number
 from ssfer.data import CLASSES, PROTOCOLS
@@ -103,3 +103,4 @@ def _our_flags(group) -> None:
     add("--fast", action="store_true", help="all that changes results by no more than noise")
     add("--corrected", action="store_true", help="every correction of the fidelity table")
     split_files.add_flag(group)
+    cache.add_flags(group)

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from common.cli import UserError
+from common.data import cache
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
@@ -43,9 +44,14 @@ def read_faces(folder: Path, workers: int) -> Manifest:
 
 
 def stream(manifest: Manifest, args, pin_memory: bool) -> ShardedPassStream:
-    """This process's share of the faces under the random crop."""
+    """This process's share of the faces under the random crop.
+
+    Raises:
+        UserError: the cache that the flags ask for cannot be made.
+    """
+    view = {"image": crop_view(args.input_size)}
     return ShardedPassStream(
-        ViewDataset(manifest, {"image": crop_view(args.input_size)}),
+        ViewDataset(manifest, view, open_image=cache.opener(args, manifest, view)),
         args.batch_size,
         seed=args.seed,
         replicas=distributed.size(),

@@ -33,7 +33,7 @@ NEUTRAL = {
     *("resume", "num_workers", "device", "output_dir", "train_dir", "overwrite", "corrected"),
     *("world_size", "local_rank", "dist_on_itp", "dist_url"),
     *("name", "save_every", "picture_every", "precision", "channels_last", "fast"),
-    "stop_after_epoch",
+    *("stop_after_epoch", "cache", "cache_exact"),
 }
 
 

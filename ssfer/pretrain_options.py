@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from common.data import cache
 from common.engine.precision import DTYPES
 from common.flags import a_seed, at_least_0, count, number
 from ssfer.mae import DECODERS
@@ -88,4 +89,5 @@ def _laboratory_flags(group) -> None:
     add("--fast", action="store_true", help="all that changes results by no more than noise")
     add("--stop_after_epoch", type=at_least_0, default=0, help="leave, resumable, after this epoch")
     add("--overwrite", action="store_true", help="replace an earlier run in --output_dir")
+    cache.add_flags(group)
     add("--corrected", action="store_true", help="turn on every correction of the fidelity table")

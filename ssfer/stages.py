@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from common.cli import UserError
-from common.data import split_files
+from common.data import cache, split_files
 from common.data.manifest import Manifest
 from common.engine import checkpoint, launch
 from common.engine.diagnostics import PseudoLabelDiagnostics
@@ -23,7 +23,7 @@ from common.engine.method import Progress
 from common.engine.runlog import LAST, RunFolder, log_to, write_json
 from common.engine.trainer import Recipe, Trainer
 from common.flags import resume_command
-from ssfer import artefacts, data, preparation, rates
+from ssfer import artefacts, data, preparation, rates, views
 from ssfer.method import (
     EMATeacher,
     FaceMix,
@@ -41,6 +41,7 @@ NEUTRAL = {
     *("traindir", "testdir", "boxes", "detector_weights", "num_workers"),
     *("precision", "channels_last", "fast", "corrected"),
     "split",  # the file's hash is part of the identity, not its place
+    *("cache", "cache_exact"),  # every view begins with a crop or the resize: nothing changes
 }
 
 
@@ -85,7 +86,7 @@ class Chain:
         goes_on: take up the stages' ``last.ckpt`` where they are.
 
     Raises:
-        UserError: too few images for the batches.
+        UserError: too few images for the batches, or the cache cannot be made.
     """
 
     def __init__(self, args, images, device: torch.device, register, argv, goes_on: bool):
@@ -98,6 +99,7 @@ class Chain:
         self.split = self._draw()
         self.parts = self._parts()
         self._check_sizes()
+        self.open_train, self.open_test = self._openers()
 
     def _draw(self) -> tuple[np.ndarray, np.ndarray]:
         """(labelled, unlabelled): drawn, or always those of ``--split``."""
@@ -122,6 +124,14 @@ class Chain:
                 log.warning("fold %d trains without any image of %s", number, ", ".join(absent))
             parts.append(part)
         return parts
+
+    def _openers(self) -> tuple[cache.Opener | None, cache.Opener | None]:
+        """What opens training and test images: the caches that the flags ask for, or files."""
+        args, images = self.args, self.images
+        crop = {"image": views.crop_view(args.input_size)}
+        whole = {"image": data.test_view(args.input_size, args.square_crop)}
+        of_train = cache.opener(args, images.train, crop)
+        return of_train, cache.opener(args, images.test, whole) if images.test else None
 
     def _check_sizes(self) -> None:
         batch = self.args.batch_size
@@ -234,16 +244,16 @@ class Chain:
         args, fold = self.args, 0 if part.number is None else part.number + 1
         pin = self.device.type == "cuda"
         seed = 1000 * args.seed + fold
-        return data.Streams(args.input_size, args.batch_size, seed, args.num_workers, pin)
+        sizes = (args.input_size, args.batch_size)
+        return data.Streams(*sizes, seed, args.num_workers, pin, self.open_train)
 
     def _evaluator(self, part: Part) -> ClassificationEvaluator:
         args, pin = self.args, self.device.type == "cuda"
         if args.protocol == "kfold":
             loader = RandomViews(self._streams(part).fold_validation(part.held_out))
         else:
-            loader = data.test_loader(
-                part.held_out, args.input_size, args.num_workers, pin, args.square_crop
-            )
+            sizes = (args.input_size, args.num_workers)
+            loader = data.test_loader(part.held_out, *sizes, pin, args.square_crop, self.open_test)
         return ClassificationEvaluator(loader, self.device, channels_last=args.channels_last)
 
     def _trainer(
@@ -277,9 +287,9 @@ class Chain:
             **more,
         )
         for evaluate in evaluators.values():
-            views = getattr(getattr(evaluate, "evaluate", evaluate), "loader", None)
-            if isinstance(views, RandomViews):
-                views.progress = trainer.progress
+            loader = getattr(getattr(evaluate, "evaluate", evaluate), "loader", None)
+            if isinstance(loader, RandomViews):
+                loader.progress = trainer.progress
         if self.goes_on and (folder / LAST).exists():
             trainer.load_state_dict(checkpoint.load(folder / LAST))
         return trainer

@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 
 from common.cli import UserError
+from common.data import split_files
+from common.data.splits import Split
 from common.engine import checkpoint
 from common.engine.launch import DRAWN, plain
 from common.engine.method import StepOutput
@@ -130,12 +132,19 @@ class Lines(Callback):
 
 
 def record(
-    run: RunFolder, config, args, quirks: list[Quirk], device: torch.device, counts: dict[str, int]
+    run: RunFolder,
+    config,
+    args,
+    quirks: list[Quirk],
+    device: torch.device,
+    counts: dict[str, int],
+    split: Split | None = None,
 ) -> None:
     """Write ``config.json`` and ``environment.json`` and log what a reader must know at once.
 
     Args:
         counts: images by split.
+        split: of ``--split``.
     """
     active = in_force(quirks, args)
     drawn = is_drawn(config.data_dir)
@@ -149,7 +158,11 @@ def record(
         "arguments": {name: plain(value) for name, value in sorted(vars(args).items())},
         "configuration": {name: plain(value) for name, value in sorted(vars(config).items())},
         "quirks_in_force": [q.name for q in active],
-        "data": {"images": counts, "drawn": drawn},
+        "data": {
+            "images": counts,
+            "drawn": drawn,
+            **({"split": split_files.record(split)} if split else {}),
+        },
     }
     run.write(CONFIG, content)
     run.write(ENVIRONMENT, environment(device, config.seed or 0))

@@ -14,9 +14,12 @@ from torch.utils.data import Dataset, default_collate
 from torchvision.transforms import v2
 
 from common.cli import UserError
+from common.data.cache import Opener
 from common.data.dataset import open_rgb, seeded
 from common.data.loaders import PassStream, eval_loader
+from common.data.splits import Split
 from common.data.views import crop_view, to_normalised_tensor
+from webemotion import sources
 from webemotion.lists import Entry, check_images, check_labels, is_vector, read_list
 from webemotion.objective import IGNORED
 from webemotion.sentences import Sentence
@@ -144,6 +147,7 @@ class ImageList(Dataset):
         loader: which targets.
         num_classes: C.
         sentence: for lists with tags.
+        open_image: path -> RGB image.
     """
 
     def __init__(
@@ -154,9 +158,11 @@ class ImageList(Dataset):
         loader: Loader,
         num_classes: int,
         sentence: Sentence | None = None,
+        open_image: Opener = open_rgb,
     ):
         self.entries, self.data_dir, self.view = list(entries), Path(data_dir), view
         self.loader, self.num_classes, self.sentence = loader, num_classes, sentence
+        self.open_image = open_image
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -175,7 +181,7 @@ class ImageList(Dataset):
     def load(self, entry: Entry) -> dict | None:
         """An entry's image and target."""
         try:
-            image = open_rgb(str(self.data_dir / entry.path))
+            image = self.open_image(str(self.data_dir / entry.path))
         except UserError as error:
             log.warning("left out: %s", error)
             return None
@@ -253,13 +259,15 @@ class Lists:
     Attributes:
         train, test: entries of ``train_file`` (None where the run only evaluates) and ``val_file``.
         val: entries held out of ``train_file``, where asked for.
-        missing: images that were left out because they are not there.
+        listed: all entries of ``train_file``, whatever part they are in.
+        split: of ``--split``.
     """
 
     train: list[Entry] | None
     test: list[Entry]
     val: list[Entry] | None = None
-    missing: int = 0
+    listed: list[Entry] | None = None
+    split: Split | None = None
 
 
 def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> list[Entry]:
@@ -320,19 +328,28 @@ def read(config, train: Loader | None, val: Loader, args) -> Lists:
     Args:
         train: loader of ``train_file``; None where the run only evaluates.
         val: loader of ``val_file``.
-        args: flags ``val_fraction``, ``data_seed`` and ``skip_missing`` are read.
+        args: flags ``val_fraction``, ``data_seed``, ``split``, ``num_workers`` and
+            ``skip_missing`` are read.
+
+    Raises:
+        UserError: see :func:`checked` and :func:`webemotion.sources.parts_of`; or the flags leave a
+            part empty or ask for two validation parts.
     """
     test = checked(config.val_file, config, val, args.skip_missing)
     if train is None:
         return Lists(None, test)
-    entries = checked(config.train_file, config, train, args.skip_missing)
+    listed = checked(config.train_file, config, train, args.skip_missing)
+    entries, held_out, split = listed, None, None
+    if args.split:
+        entries, held_out, split = sources.parts_of(listed, config, args)
     if not args.val_fraction:
-        return Lists(entries, test)
+        return Lists(entries, test, held_out, listed, split)
     seed = args.data_seed if args.data_seed is not None else config.seed or 0
     kept, held = train_val_split(len(entries), round(args.val_fraction * len(entries)), seed)
     if not kept or not held:
         raise UserError(f"--val_fraction {args.val_fraction} leaves one part of the list empty.")
-    return Lists([entries[i] for i in kept], test, [entries[i] for i in held])
+    train_part, val_part = ([entries[i] for i in part] for part in (kept, held))
+    return Lists(train_part, test, val_part, listed, split)
 
 
 def stream(
@@ -342,18 +359,20 @@ def stream(
     sentence: Sentence | None,
     workers: int,
     pin_memory: bool,
+    open_image: Opener = open_rgb,
 ) -> PassStream:
     """One shuffled pass over the training list an epoch, its last, smaller batch included."""
-    settings = (config.data_dir, train_view(config.image_size), loader, config.num_classes)
+    view = train_view(config.image_size)
+    settings = (config.data_dir, view, loader, config.num_classes, sentence, open_image)
     if loader.balanced:
         by_class: dict[int, list[Entry]] = {}
         for entry in entries:
             by_class.setdefault(class_of(entry.label), []).append(entry)
         images = BalancedList(
-            [by_class[k] for k in sorted(by_class)], config.sample_size, *settings, sentence
+            [by_class[k] for k in sorted(by_class)], config.sample_size, *settings
         )
     else:
-        images = ImageList(entries, *settings, sentence)
+        images = ImageList(entries, *settings)
     return PassStream(
         images,
         config.batch_size,
@@ -366,9 +385,15 @@ def stream(
 
 
 def validation_batches(
-    entries: Sequence[Entry], config, loader: Loader, workers: int, pin_memory: bool
+    entries: Sequence[Entry],
+    config,
+    loader: Loader,
+    workers: int,
+    pin_memory: bool,
+    open_image: Opener = open_rgb,
 ):
     """Every image of a list once, in order, under the validation view."""
     view = val_view(config.image_size, config.resize)
-    images = ImageList(entries, config.data_dir, view, loader, config.num_classes)
+    settings = (config.data_dir, view, loader, config.num_classes, None, open_image)
+    images = ImageList(entries, *settings)
     return eval_loader(images, config.batch_size, workers, pin_memory, collate)

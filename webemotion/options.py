@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from common.data import cache, split_files
 from common.flags import add_laboratory_flags, at_least_0, count
 from webemotion.catalogue import SCRIPTS
 from webemotion.model import TRUNKS
@@ -66,6 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--gpu", type=at_least_0, help="CUDA device; default: gpu of the configuration")
     add("--resume", metavar="PATH", help="run folder or last.ckpt to go on from, exactly")
     add("--overwrite", action="store_true", help="replace an existing run folder")
+    split_files.add_flag(ours, "images of train_file to train on")
+    cache.add_flags(ours)
     add("--max_steps", type=count, help="leave after this many steps an epoch, after one epoch")
     for flag, text in SWITCHES.items():
         add(flag, action="store_true", help=text)

@@ -19,7 +19,7 @@ from common.cli import UserError, choose_device, entry_point
 from common.engine import checkpoint, launch
 from common.engine.runlog import LAST, RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
-from webemotion import artefacts, checkpoints, data, sentences
+from webemotion import artefacts, checkpoints, data, sentences, sources
 from webemotion.catalogue import SCRIPTS, Script
 from webemotion.config import COMMON, FILES, UNUSED, Config, load, require_files
 from webemotion.lists import is_drawn
@@ -177,7 +177,8 @@ def build_trainer(
     scheduler, callbacks = scheduling(optimizer, config, args.keep_schedule)
     pin, workers = device.type == "cuda", args.num_workers
     sentence = sentences.sentence_reader(train.text, config, held, lists.train)
-    stream = data.stream(lists.train, config, train, sentence, workers, pin)
+    opener = sources.opener(args, lists.listed, config, data.train_view(config.image_size))
+    stream = data.stream(lists.train, config, train, sentence, workers, pin, opener)
     by_loss = args.best_by_loss and row.saves == "all_best"
     saves = row.saves
     if by_loss or (args.honour_save_best_only and config.save_best_only):
@@ -215,17 +216,15 @@ def build_trainer(
 def evaluators(config: Config, row: Script, lists: data.Lists, val, args, device) -> dict:
     """``test`` on ``val_file`` and, where images were held out, ``val`` on them."""
     k = second_k(row.top_k, config.num_classes)
-    return {
-        name: Validation(
-            data.validation_batches(entries, config, val, args.num_workers, device.type == "cuda"),
-            row.metric,
-            device,
-            k,
-            args.channels_last,
-        )
-        for name, entries in (("test", lists.test), ("val", lists.val))
-        if entries is not None
-    }
+    view = data.val_view(config.image_size, config.resize)
+    workers, pin = args.num_workers, device.type == "cuda"
+    found = {}
+    for name, entries in (("test", lists.test), ("val", lists.val)):
+        if entries is not None:
+            opener = sources.opener(args, entries, config, view)
+            batches = data.validation_batches(entries, config, val, workers, pin, opener)
+            found[name] = Validation(batches, row.metric, device, k, args.channels_last)
+    return found
 
 
 def identity_of(config: Config, args, settings: Settings, lists: data.Lists) -> dict:
@@ -238,6 +237,7 @@ def identity_of(config: Config, args, settings: Settings, lists: data.Lists) -> 
         **vars(settings),
         **{name: getattr(args, name) for name in SWITCHES},
         "training_images": hashlib.sha256(rows.encode()).hexdigest(),
+        "split": lists.split.file if lists.split else None,
     }
 
 
@@ -269,6 +269,8 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
     read = {*COMMON, *row.required, *row.optional}
     idle = {"train_file"} if config.evaluate else set()
     idle |= {"visual_model", "resume"} if args.resume else set()
+    if config.evaluate:
+        _refuse_idle(args, f"{config.path} has `evaluate: true`")
     train, val = loaders_of(config, row)
     require_files(config, [n for n in FILES if n in read - idle], args.script)
     last = artefacts.last_checkpoint(args.resume) if args.resume else None
@@ -288,7 +290,7 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
             trainer.load_state_dict(checkpoint.load(last))
     run.open(overwrite=may_write, resume=last is not None)
     log_to(run.path, f"log-{artefacts.stamp()}.txt")
-    artefacts.record(run, config, args, register, device, counts)
+    artefacts.record(run, config, args, register, device, counts, lists.split)
     if config.evaluate:
         evaluate(config, args, lists, parts, run, device)
         return
@@ -299,6 +301,17 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
     launch.conduct(trainer, program, argv, drawn, resume_takes_path=True)
 
 
+def _refuse_idle(args, reason: str) -> None:
+    """Refuse the flags that say something of a training's images where there is none.
+
+    Raises:
+        UserError: one of them was given.
+    """
+    for name in ("split", "cache"):
+        if getattr(args, name) is not None:
+            raise UserError(f"--{name} is about a training's images, but {reason}; leave it out.")
+
+
 def _use(config: Config, args, register, device: torch.device) -> None:
     """Run a script that trains nothing; it begins its folder once nothing can be refused."""
     if args.resume:
@@ -306,6 +319,7 @@ def _use(config: Config, args, register, device: torch.device) -> None:
             f"--resume goes on with a training, and {args.script} trains nothing; weights are "
             "given by the key resume of the configuration."
         )
+    _refuse_idle(args, f"{args.script} trains nothing")
     run = _folder(config)
     run.check(args.overwrite)
 

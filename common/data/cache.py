@@ -310,6 +310,9 @@ class CachedImages:
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_pixels": None}  # every process maps the file itself
 
+    def __contains__(self, path: str) -> bool:
+        return path in self._place
+
     def __call__(self, path: str) -> Image.Image:
         """The stored image.
 

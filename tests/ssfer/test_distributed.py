@@ -70,7 +70,7 @@ def place(tmp_path_factory):
     commands = [
         words(*two, "--output_dir", "two"),
         words(*two, "--output_dir", "half", "--stop_after_epoch", "1"),
-        words(*two, "--output_dir", "half", "--resume", "half/last.ckpt"),
+        words(*two, "--output_dir", "half", "--resume", "half/last.ckpt", "--cache", "pixels"),
     ]
     code, told = torchrun(folder, HERE / "pretrain_worker.py", json.dumps(commands))
     assert code == 0, told
@@ -129,6 +129,11 @@ def test_two_processes_resume_to_the_same_bits(place, assert_same):
     assert one["identity"]["processes"] == 2
     assert_same(one, other)
     assert rows(place / "two") == rows(place / "half")
+
+
+def test_two_processes_share_a_cache(place):
+    """Both ask for it at once; what they train with it is compared above."""
+    assert len(list((place / "pixels").glob("*.pixels"))) == 1
 
 
 def test_one_process_does_not_go_on_with_the_run_of_two(place, in_process):

@@ -85,6 +85,12 @@ def test_rate_of_every_epoch_is_in_the_metrics(straight):
     assert rows(straight)[-1]["step"] == 24
 
 
+def test_cache_changes_nothing(straight, command, place, assert_same):
+    cached = run(command, place, "cached", "--cache", "pixels")
+    assert len(list((place / "pixels").glob("*.pixels"))) == 1
+    assert_same(state(cached), state(straight))
+
+
 def test_gradients_wait_from_epoch_to_epoch(straight):
     """24 steps are four updates of five, whatever epoch they fall into, and four steps wait."""
     optimizer = state(straight)["optimizer"]

@@ -13,7 +13,7 @@ from webemotion import data
 from webemotion.lists import Entry, write_list
 from webemotion.sentences import sentence_reader
 
-FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=False)
+FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=False, split=None)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_missing_images_are_named_or_skipped(config):
 def test_held_out_images_are_not_trained_on(config):
     lists(config, [0, 1, 2, 3, 0, 1])
     row = data.LOADERS["singlelabel_v2"]
-    some = types.SimpleNamespace(val_fraction=0.5, data_seed=None, skip_missing=False)
+    some = types.SimpleNamespace(**{**vars(FLAGS), "val_fraction": 0.5})
     read = data.read(config, row, row, some)
     assert len(read.train) == len(read.val) == 3
     assert not {e.path for e in read.train} & {e.path for e in read.val}

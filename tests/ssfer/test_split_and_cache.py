@@ -1,4 +1,4 @@
-"""``--split``: the labelled images of both stages from a file."""
+"""``--split``, the labelled images of both stages from a file, and ``--cache``."""
 
 import json
 
@@ -45,3 +45,20 @@ def test_share_must_be_that_of_the_file(tune, in_process, folders, tmp_path):
     content = json.loads(file.read_text())
     assert not set(content["labelled"]) & set(content["unlabelled"])
     assert np.unique(content["labelled"]).size == 28
+
+
+def test_cache_changes_nothing(official, tune, tmp_path):
+    words = ["--protocol", "official", "--out", "run", "--cache", tmp_path / "pixels"]
+    outcome = tune(tmp_path, *words)
+    assert outcome.code == 0, outcome.err
+    assert len(list((tmp_path / "pixels").glob("*.pixels"))) == 2  # of training, of test images
+    for stage in ("stage2", "stage3"):
+        name = f"{stage}/metrics.jsonl"
+        assert (tmp_path / "run" / name).read_text() == (official / name).read_text()
+
+
+def test_cache_that_cannot_be_made(tune, tmp_path):
+    (tmp_path / "pixels").write_text("a file")
+    seen = tune(tmp_path, "--protocol", "official", "--out", "run", "--cache", tmp_path / "pixels")
+    assert seen.code == 2 and "cannot be made" in seen.err
+    assert not (tmp_path / "run").exists()
