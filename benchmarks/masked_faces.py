@@ -218,7 +218,9 @@ def _run(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--size", choices=SIZES, default="quick", help="quick, long: CPU; full: GPU; smoke: seconds")
+    add(
+        "--size", choices=SIZES, default="quick", help="quick, long: CPU; full: GPU; smoke: seconds"
+    )
     add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
     add("--detector", choices=("none", "yunet", "yolov7-face"), default="none", help="of faces")
     add("--weights", type=Path, help="ONNX of the detector")

@@ -159,6 +159,7 @@ def record(
         "configuration": {name: plain(value) for name, value in sorted(vars(config).items())},
         "quirks_in_force": [q.name for q in active],
         "data": {
+            "name": "/".join(Path(config.train_file or config.val_file).parts[-3:]),
             "images": counts,
             "drawn": drawn,
             **({"split": split_files.record(split)} if split else {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ SHARES = ("top1", "top5", "accuracy", "balanced_accuracy", "macro_f1")
 """Metrics that are shown in per cent where a run does not say."""
 TRACES = (CONFIG, METRICS, SUMMARY, LAST)
 """A folder with one of these files is a run folder."""
+STAGE = re.compile(r"(stage|fold)\d+")
 PREDICTIONS = "*predictions.csv"
 PREDICTION_COLUMNS = ("valence", "true_valence", "arousal", "true_arousal")
 """Columns of a table of predictions that can be drawn."""
@@ -129,12 +131,19 @@ def _run_folders(place: Path):
 
 
 def _short_names(paths: list[Path]) -> list[str]:
-    """The last parts of the paths, as many as tell them apart."""
+    """The last parts of the paths, as many as tell them apart; a stage is told with its run."""
+    stages = [_stages(path) for path in paths]
     for depth in range(1, max((len(p.parts) for p in paths), default=0)):
-        names = ["/".join(path.parts[-depth:]) for path in paths]
+        names = ["/".join(p.parts[-depth - n :]) for p, n in zip(paths, stages, strict=True)]
         if max(Counter(names).values()) == 1:
             return names
     return [str(path) for path in paths]
+
+
+def _stages(path: Path) -> int:
+    """How many of a path's last parts are stages or folds of a run, as ``fold0/stage2``."""
+    others = (i for i, part in enumerate(reversed(path.parts)) if not STAGE.fullmatch(part))
+    return next(others, 0)
 
 
 def _read_run(path: Path, name: str) -> Run:

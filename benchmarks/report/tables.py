@@ -128,6 +128,7 @@ def headline_table(runs: list[Run]) -> Table:
 
 def _headline_row(run: Run) -> list[Cell]:
     args, summary = run.arguments, run.summary
+    setup = mapping(run.config.get("configuration"))  # where a file says what flags say elsewhere
     protocols = mapping(summary.get("protocols"))
     head = run.headline.get("protocol")
     return [
@@ -140,13 +141,18 @@ def _headline_row(run: Run) -> list[Cell]:
         text(run.metric if summary else None),
         text(run.config.get("method")),
         text(f"{run.data.get('name', NONE)}{' (drawn)' if run.drawn else ''}"),
-        number(args.get("num_labels")),
-        text(args.get("backbone")),
-        number(args.get("image_size")),
+        number(args.get("num_labels") or _per_cent(args.get("anno_percent"))),
+        text(args.get("backbone") or args.get("model")),
+        number(args.get("image_size") or args.get("input_size") or setup.get("image_size")),
         number(summary.get("train_images_per_second")),
         duration(summary.get("wall_s")),
         text(run.environment.get("device")),
     ]
+
+
+def _per_cent(share: Any) -> str | None:
+    """A share of labelled images, where a run asks for a share."""
+    return f"{100 * share:g} %" if isinstance(share, int | float) else None
 
 
 def protocol_notes(runs: list[Run]) -> list[tuple[str, str]]:

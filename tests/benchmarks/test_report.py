@@ -98,6 +98,21 @@ def test_headline_row_shows_all_protocols_and_marks_the_headline(tmp_path):
     assert "best epoch chosen on the test set itself; the headline number" in html
 
 
+def test_stages_are_named_with_their_run(tmp_path):
+    for name in ("one/stage2", "one/stage3", "two/fold0/stage2", "plain"):
+        make_run(tmp_path / "runs" / name)
+    file = tmp_path / "runs/one/stage2/config.json"
+    settings = {"anno_percent": 0.05, "model": "tiny", "input_size": 64}
+    file.write_text(json.dumps({"method": "ssfer", "arguments": settings, "data": {}}))
+    table = tables.headline_table(collect.find_runs([tmp_path / "runs"]))
+    shown = [dict(zip(table.columns, [c.text for c in row], strict=True)) for row in table.rows]
+    names = {"one/stage2", "one/stage3", "two/fold0/stage2", "plain"}
+    assert {row["run"] for row in shown} == names
+    (stage,) = (row for row in shown if row["run"] == "one/stage2")
+    found = [stage[name] for name in ("labels", "backbone", "image size")]
+    assert found == ["5 %", "tiny", "64"]
+
+
 def test_drawn_data_is_announced_only_where_it_was_used(tmp_path):
     make_run(tmp_path / "runs" / "real")
     for page in report(tmp_path):

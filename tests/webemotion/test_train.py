@@ -92,7 +92,8 @@ def test_files_of_a_training(place, train, rows):
     assert state["best_prec1"] == 100 * max(row["test"]["hits"] for row in rows(out))
     assert len(list(out.glob("log-*.txt"))) == 1
     config = json.loads((out / "config.json").read_text())
-    assert config["data"] == {"images": {"test": 8, "train": 8, "val": 0}, "drawn": True}
+    images = {"test": 8, "train": 8, "val": 0}
+    assert config["data"] == {"name": "few.pkl", "images": images, "drawn": True}
     assert "frozen networks keep counting" in config["quirks_in_force"]
     again = train(V3, TAGS)
     assert again.code == 2
