@@ -15,25 +15,24 @@ last epoch. Stage 3 goes on where stage 2 ends, so it has also been trained for 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import common.data.__main__ as data_command
-from benchmarks.semi_supervision import interval, overall, verdict
+from benchmarks import comparison
+from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.twin import TWINS
 from common.engine.launch import DRAWN
-from common.engine.runlog import ENVIRONMENT, LAST, METRICS, SUMMARY, write_json
-from common.flags import at_least_0
+from common.engine.runlog import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
 from ssfer.artefacts import RESULTS as RUN_RESULTS
 from ssfer.pretrain_options import NAME
 
-RESULTS = Path(__file__).with_name("results") / "ssfer_masked_faces.json"
+RESULTS = comparison.RESULTS / "ssfer_masked_faces.json"
 CLAIMS = {
     "pretraining": "masked-autoencoder pre-training beats random weights (stage 2)",
     "teacher": "stage 3, the EMA teacher, beats stage 2",
@@ -212,30 +211,14 @@ def table(result: dict) -> str:
 
 
 def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks masked_faces",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = comparison.build_parser("masked_faces", __doc__, SIZES)
+    comparison.add_machine(parser, RESULTS)
     add = parser.add_argument
-    add(
-        "--size", choices=SIZES, default="quick", help="quick, long: CPU; full: GPU; smoke: seconds"
-    )
-    add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
     add("--detector", choices=("none", "yunet", "yolov7-face"), default="none", help="of faces")
     add("--weights", type=Path, help="ONNX of the detector")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    add("--num_workers", type=at_least_0, default=0, help="loader processes a stream")
-    add("--work", type=Path, default=Path("runs/masked_faces"), help="data and run folders")
-    add("--out", type=Path, default=RESULTS, help="results file")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
-    result = compare(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.out, result)
-    print(table(result))
-    print(f"results file: {args.out}")
-    return 0
+    return comparison.conclude(compare(args), table, args.out)
 
 
 def main(argv: list[str] | None = None) -> int:

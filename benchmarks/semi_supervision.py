@@ -7,7 +7,6 @@ the shared flags. Nothing is chosen by looking at results: the verdict is on the
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Callable
@@ -19,7 +18,7 @@ import numpy as np
 import common.data.__main__ as data_command
 from adacm import data as adacm_data
 from adacm import main as adacm_command
-from benchmarks import face_recognition
+from benchmarks import comparison, face_recognition
 from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.face_recognition import Recognition
 from benchmarks.verdict import interval, overall, verdict
@@ -27,8 +26,7 @@ from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.twin import TWINS
 from common.engine.launch import DRAWN, read_summary
-from common.engine.runlog import ENVIRONMENT, LAST, SUMMARY, write_json
-from common.flags import at_least_0
+from common.engine.runlog import ENVIRONMENT, LAST, SUMMARY
 from s2ver import artefacts as s2ver_artefacts
 from s2ver import main as s2ver_command
 
@@ -265,29 +263,18 @@ def table(result: dict) -> str:
 
 
 def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks semi_supervision",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = comparison.build_parser("semi_supervision", __doc__, SIZES)
     add = parser.add_argument
     add("--claim", choices=COMPARISONS, default="s2ver")
-    add("--size", choices=SIZES, default="quick", help="quick and long: CPU; full: GPU")
-    add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
-    add("--work", type=Path, default=Path("runs/semi_supervision"), help="data and run folders")
     add("--out", type=Path, help="results file; default: benchmarks/results/")
     args = parser.parse_args(argv)
-    results = Path(__file__).with_name("results") / f"{args.claim}_semi_supervision.json"
+    results = comparison.RESULTS / f"{args.claim}_semi_supervision.json"
     out = args.out or results
     # runs of one size or start are never taken for those of another
     work = args.work / args.size / COMPARISONS[args.claim].start
     work.mkdir(parents=True, exist_ok=True)
     result = compare(args.claim, args.size, args.seeds, work)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(out, result)
-    print(table(result))
-    print(f"results file: {out}")
-    return 0
+    return comparison.conclude(result, table, out)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,7 +8,6 @@ training images by valence.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import common.data.__main__ as data_command
+from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
@@ -26,13 +26,13 @@ from common.data.readers.va import read_ratings
 from common.data.twin import TWINS
 from common.data.twins.va import WORDS
 from common.engine.launch import DRAWN
-from common.engine.runlog import ENVIRONMENT, write_json
-from common.flags import at_least_0, count
+from common.engine.runlog import ENVIRONMENT
+from common.flags import count
 from dimva import train as training
 from dimva.artefacts import FINAL, Files
 from dimva.data import LEXICON
 
-RESULTS = Path(__file__).with_name("results") / "dimva_two_stage.json"
+RESULTS = comparison.RESULTS / "dimva_two_stage.json"
 CLAIM = "two_stage predicts the valence of held-out images better than one_stage"
 JUDGED = "r_valence"
 FIGURES = ("r_{}", "r_{}_interval_95", "ccc_{}", "rmse_{}", "mae_{}", "r2_{}")
@@ -210,30 +210,16 @@ def table(result: dict) -> str:
 
 
 def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks two_stage",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = comparison.build_parser("two_stage", __doc__, SIZES)
+    comparison.add_machine(parser, RESULTS, workers=2)
     add = parser.add_argument
-    add("--size", choices=SIZES, default="quick", help="quick: CPU; full: GPU; smoke: seconds")
-    add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
     add("--epochs", type=count, help="of each stage; default: what the size says")
     add("--bass", type=Path, help="folder with BASS's index.csv and images/")
     add("--lexicon", type=Path, help="NRC-VAD for BASS's words; default: made-up values")
     add("--pretrained", type=Path, default=Path("none"), help="trunk weights; none is random")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    add("--num_workers", type=at_least_0, default=2, help="loader processes a stream")
-    add("--work", type=Path, default=Path("runs/two_stage"), help="data and run folders")
-    add("--out", type=Path, default=RESULTS, help="results file")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
-    result = compare(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.out, result)
-    print(table(result))
-    print(f"results file: {args.out}")
-    return 0
+    return comparison.conclude(compare(args), table, args.out)
 
 
 def main(argv: list[str] | None = None) -> int:

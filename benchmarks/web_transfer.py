@@ -16,26 +16,25 @@ the last epoch, so nothing is chosen on test images.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import common.data.__main__ as data_command
+from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
 from common.data.readers.folder import DRAWN_MARK
 from common.data.twin import TWINS
 from common.engine.launch import DRAWN
 from common.engine.runlog import ENVIRONMENT, SUMMARY, write_json
-from common.flags import at_least_0
 from webemotion.text import embed
 from webemotion.text import train as text_training
 from webemotion.train import main as run_script
 from webemotion.zero_shot import REPORT
 
-RESULTS = Path(__file__).with_name("results") / "webemotion_transfer.json"
+RESULTS = comparison.RESULTS / "webemotion_transfer.json"
 CLASSES, CHANCE = 6, 1 / 6
 STAGE_1 = "mains/main_mclss_cross_entropy_v3"
 STAGE_2 = "mains/main_mclss_2Branch_cosine"
@@ -303,26 +302,11 @@ def table(result: dict) -> str:
 
 
 def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks web_transfer",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--size", choices=SIZES, default="quick", help="quick: CPU; full: GPU; smoke: a minute")
-    add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    add("--num_workers", type=at_least_0, default=0, help="loader processes")
-    add("--work", type=Path, default=Path("runs/web_transfer"), help="data and run folders")
-    add("--out", type=Path, default=RESULTS, help="results file")
+    parser = comparison.build_parser("web_transfer", __doc__, SIZES)
+    comparison.add_machine(parser, RESULTS)
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
-    result = compare(args)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.out, result)
-    print(table(result))
-    print(f"results file: {args.out}")
-    return 0
+    return comparison.conclude(compare(args), table, args.out)
 
 
 def main(argv: list[str] | None = None) -> int:
