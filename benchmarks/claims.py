@@ -104,12 +104,13 @@ CLAIMS = (
         "ssfer-pretraining",
         *("ssfer", "masked pre-training on unlabelled faces beats none"),
         *("MAE, stage 2", "random, stage 2", "last"),
-        *("ssfer_masked_faces.json", ("masked_faces",)),
+        *("ssfer_masked_faces_long.json", ("masked_faces", "--size", "long")),
     ),
     Claim(
         "ssfer-teacher",
         *("ssfer", "the EMA teacher's third stage beats the second stage"),
-        *("stage 3", "MAE, stage 2", "last", "ssfer_masked_faces.json", ("masked_faces",)),
+        *("stage 3", "MAE, stage 2", "last"),
+        *("ssfer_masked_faces_long.json", ("masked_faces", "--size", "long")),
         toy="ssfer",
     ),
     Claim(

@@ -33,17 +33,19 @@ def build_parser(name: str, text: str, sizes: Iterable[str]) -> argparse.Argumen
     return parser
 
 
-def add_machine(parser: argparse.ArgumentParser, results: Path, workers: int = 0) -> None:
+def add_machine(
+    parser: argparse.ArgumentParser, results: Path | None = None, workers: int = 0
+) -> None:
     """Add the flags of comparisons that choose their device.
 
     Args:
-        results: file that is written unless ``--out`` names another.
+        results: file that is written unless ``--out`` names another; None: the comparison says.
         workers: default of ``--num_workers``.
     """
     add = parser.add_argument
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--num_workers", type=at_least_0, default=workers, help="loader processes a stream")
-    add("--out", type=Path, default=results, help="results file")
+    add("--out", type=Path, default=results, help="results file; default: in benchmarks/results/")
 
 
 def conclude(result: dict, table: Callable[[dict], str], out: Path) -> int:

@@ -23,7 +23,8 @@ TABLES: dict[str, tuple[str, Callable[[dict], str]]] = {
     "adacm_semi_supervision": ("adacm/README.md", semi_supervision.table),
     "adacm_from_scratch_semi_supervision": ("adacm/README.md", semi_supervision.table),
     "dimva_two_stage": ("dimva/README.md", two_stage.table),
-    "ssfer_masked_faces": ("ssfer/README.md", masked_faces.table),
+    "ssfer_masked_faces_quick": ("ssfer/README.md", masked_faces.table),
+    "ssfer_masked_faces_long": ("ssfer/README.md", masked_faces.table),
     "webemotion_transfer": ("webemotion/README.md", web_transfer.table),
 }
 """Results file -> (README it stands in, its text)."""
