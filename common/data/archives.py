@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import os
 import shutil
 import stat
 import tarfile
@@ -149,7 +150,8 @@ def unpack(archive: Path, out: Path, limits: Limits | None = None) -> int:
                         bar.update(len(block))
     except FileExistsError as error:
         raise UserError(
-            f"{archive} would overwrite {printable(error.filename)}; unpack into an empty folder."
+            f"{archive} would overwrite {printable(os.path.relpath(error.filename, out))}, which "
+            "it or an archive before it holds already; get it from its official source."
         ) from None
     except NotADirectoryError as error:
         raise UserError(
