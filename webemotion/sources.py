@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,6 @@ from common.data.manifest import Manifest
 from common.data.splits import Split
 from webemotion.lists import Entry, classes_of, is_vector
 from webemotion.objective import IGNORED
-
-log = logging.getLogger(__name__)
-
 
 # --- split files ----------------------------------------------------------------------------------
 
