@@ -13,14 +13,14 @@ from torchvision.transforms import v2
 
 from common.cli import UserError
 from common.data import cache, split_files, splits
-from common.data.augment import RandAugment
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
-from common.data.loaders import ShuffledStream, eval_loader
 from common.data.manifest import Manifest
-from common.data.readers import affectnet, ferplus, rafdb, sfew
-from common.data.readers.expressions import read_class_folders
+from common.data.randaugment import RandAugment
+from common.data.streams import ShuffledStream, eval_loader
 from common.data.views import to_normalised_tensor
+from common.datasets.readers import affectnet, ferplus, rafdb, sfew
+from common.datasets.readers.expressions import read_class_folders
 
 log = logging.getLogger(__name__)
 

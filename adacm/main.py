@@ -13,7 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 
 import torch
 
-from adacm import artefacts, data
+from adacm import authors_files, data
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet, load_weights
 from adacm.options import build_parser
@@ -21,11 +21,11 @@ from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import cache, split_files, splits
 from common.engine import launch
-from common.engine.diagnostics import PseudoLabelDiagnostics
-from common.engine.ema import StateEMA
 from common.engine.evaluate import ClassificationEvaluator
-from common.engine.runlog import RunFolder, log_to
+from common.engine.pseudo_labels import PseudoLabelDiagnostics
+from common.engine.run_folder import RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
+from common.nn.ema import StateEMA
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def build_trainer(
             spare_buffers=args.spare_statistics,
         ),
         run=run,
-        callbacks=(artefacts.AuthorsFiles(), PseudoLabelDiagnostics(images.train.classes)),
+        callbacks=(authors_files.AuthorsFiles(), PseudoLabelDiagnostics(images.train.classes)),
         identity={
             **{"method": "adacm", **identity, "labelled_images": labelled},
             "split": images.split.file,
@@ -151,14 +151,14 @@ def _run(argv: list[str]) -> int:
     launch.seed_everything(args.manualSeed)
     trainer = build_trainer(args, images, run, device)
     if args.resume:
-        artefacts.resume(trainer, Path(args.resume), trainer.callbacks[0])
+        authors_files.resume(trainer, Path(args.resume), trainer.callbacks[0])
     else:
         trainer.progress.epoch = args.start_epoch - 1
     goes_on = bool(args.resume) and run.holds(Path(args.resume))
-    replaced = not goes_on and (run.path / artefacts.LATEST).exists()
+    replaced = not goes_on and (run.path / authors_files.LATEST).exists()
 
     run.open(overwrite=True, resume=goes_on)
-    log_to(run.path, artefacts.LOG)
+    log_to(run.path, authors_files.LOG)
     if replaced:
         log.warning("an earlier run in %s is replaced, as the published code does", run.path)
     more = {"split": split_files.record(images.split), "cache": data.cached_as(args)}

@@ -21,7 +21,7 @@ from benchmarks import evidence
 from benchmarks.ledger import LedgerRow
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
-from common.engine.runlog import write_json
+from common.files import write_json
 from common.flags import at_least_0
 
 SIZES = ("smoke", "quick", "full")

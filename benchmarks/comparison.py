@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from common.engine.runlog import write_json
+from common.files import write_json
 from common.flags import at_least_0
 
 RESULTS = Path(__file__).with_name("results")

@@ -12,18 +12,18 @@ import json
 import time
 from pathlib import Path
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from benchmarks.demo_trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size, place
 from benchmarks.parity import command as parity_command
 from benchmarks.report import evidence_tables, tables
 from benchmarks.report.command import build_parser, gather, write
 from benchmarks.report.content import Report
 from common.cli import UserError
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twin import TWINS as GENERATORS
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.twin import TWINS as GENERATORS
 from common.engine.launch import DRAWN
-from common.engine.protocols import MEANING
-from common.engine.runlog import log_to
+from common.engine.run_folder import log_to
+from common.metrics.protocols import MEANING
 
 NEXT = """\
 The same with real data: put FI's images into data/fi/train/<class>/ and data/fi/test/<class>/, then

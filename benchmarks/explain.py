@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks import evidence, ledger, planning
 from common import quirks
 from common.cli import UserError, entry_point
-from common.engine.runlog import CONFIG, ENVIRONMENT, SUMMARY, write_json
+from common.engine.run_folder import CONFIG, ENVIRONMENT, SUMMARY
+from common.files import write_json
 
 UNMEASURED = "not measured here"
 # Arguments that say where, not what.

@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from benchmarks.baselines import __main__ as baseline_command
 from common.cli import UserError
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twins import rafdb
-from common.data.twins.faces import draw_face
-from common.data.twins.people import Identity
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.standins import rafdb
+from common.datasets.standins.faces import draw_face
+from common.datasets.standins.people import Identity
 from common.engine import checkpoint
 from common.engine.launch import read_summary
-from common.engine.runlog import LAST, SUMMARY, write_json
-from s2ver.artefacts import BEST
+from common.engine.run_folder import LAST, SUMMARY
+from common.files import write_json
+from s2ver.authors_files import BEST
 from s2ver.model import HEADS
 
 SEED = 7

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from common.cli import UserError
-from common.engine.protocols import MEANING
+from common.metrics.protocols import MEANING
 
 PAPERS = Path(__file__).with_name("papers")
 KINDS = ("reported", "claim", "measured")

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import ledger
 from benchmarks.ledger import LedgerRow
 from common.cli import UserError, entry_point
-from common.engine.runlog import write_json
+from common.files import write_json
 
 
 def summary_text(rows: list[LedgerRow]) -> str:

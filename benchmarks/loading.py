@@ -20,10 +20,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms as v1
 
 from common.data import cache
-from common.data.augment import RandAugment
 from common.data.dataset import ViewDataset, seeded
-from common.data.loaders import quiet_worker
 from common.data.manifest import Manifest
+from common.data.randaugment import RandAugment
+from common.data.streams import quiet_worker
 from common.data.views import IMAGENET_MEAN, IMAGENET_STD
 from s2ver.data import unlabelled_views
 

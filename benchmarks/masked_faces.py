@@ -20,16 +20,16 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twin import TWINS
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
-from common.engine.runlog import ENVIRONMENT, LAST, METRICS, SUMMARY
+from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
-from ssfer.artefacts import RESULTS as RUN_RESULTS
+from ssfer.authors_files import RESULTS as RUN_RESULTS
 from ssfer.pretrain_options import NAME
 
 CLAIMS = {

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.ledger import LedgerRow
 from common.cli import UserError
-from common.engine.runlog import LAST
+from common.engine.run_folder import LAST
 
 PROFILES = ("smoke", "claims", "paper")
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ class Need:
     """A dataset, or a file, that a job reads.
 
     Attributes:
-        reader: name in ``common.data.readers``; empty for a file.
+        reader: name in ``common.datasets.readers``; empty for a file.
         place: folder, or file.
         twin: name of its drawn stand-in, in the form that the program reads; empty where none is.
         scale: of that stand-in in a smoke run.

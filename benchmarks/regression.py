@@ -23,7 +23,7 @@ from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
 from benchmarks.parity.command import Result
 from common.cli import UserError, entry_point
-from common.engine.runlog import write_json
+from common.files import write_json
 from common.flags import count
 
 BASELINE = Path(__file__).with_name("baseline.json")

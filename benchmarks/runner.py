@@ -21,9 +21,10 @@ from pathlib import Path
 
 from benchmarks.planning import Job, Need, Stage
 from common.cli import UserError
-from common.data.readers.folder import DRAWN_MARK
+from common.datasets.readers.folder import DRAWN_MARK
 from common.engine import checkpoint
-from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, SUMMARY, write_json
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, SUMMARY
+from common.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 DONE, FAILED, BLOCKED, CUT_OFF = "done", "failed", "blocked by data", "cut off"
@@ -59,7 +60,7 @@ def draw(need: Need) -> None:
     Raises:
         UserError: it cannot be drawn.
     """
-    from common.data.twin import make_twin
+    from common.datasets.twin import make_twin
 
     if not need.place.exists():
         need.place.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +75,9 @@ def look_at(need: Need) -> tuple[str | None, list[str]]:
     Returns:
         (None where it can be read, where its counts differ from the published ones).
     """
-    from common.data import readers
-    from common.data.doctor import examine
-    from common.data.published import differences
+    from common.datasets import readers
+    from common.datasets.doctor import examine
+    from common.datasets.published import differences
 
     if not need.reader:
         return (None if need.place.exists() else f"there is no {need.place}."), []

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from adacm import data as adacm_data
 from adacm import main as adacm_command
 from benchmarks import comparison, face_recognition
@@ -23,11 +23,11 @@ from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.face_recognition import Recognition
 from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twin import TWINS
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN, read_summary
-from common.engine.runlog import ENVIRONMENT, LAST, SUMMARY
-from s2ver import artefacts as s2ver_artefacts
+from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
+from s2ver import authors_files as s2ver_artefacts
 from s2ver import main as s2ver_command
 
 PROTOCOLS = ("best_on_test", "last", "median_last_20")

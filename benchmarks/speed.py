@@ -23,7 +23,8 @@ from benchmarks import loading
 from common.cli import choose_device, entry_point
 from common.engine.method import to_device
 from common.engine.precision import autocast
-from common.engine.runlog import environment, write_json
+from common.engine.run_folder import environment
+from common.files import write_json
 from common.flags import at_least_0, count
 from s2ver.method import S2VER
 from s2ver.model import TRUNKS, build_model, build_optimizer

@@ -24,7 +24,7 @@ from adacm.method import AdaCM, MarginEvaluator
 from benchmarks.baselines.fixmatch import FixMatch
 from benchmarks.baselines.supervised import Supervised
 from benchmarks.verdict import interval, verdict
-from common.data.loaders import GivenStream
+from common.data.streams import GivenStream
 from common.engine.method import Method
 from common.engine.trainer import Recipe, Trainer
 from common.metrics.classification import classification_report

@@ -17,19 +17,19 @@ from pathlib import Path
 
 import numpy as np
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
-from common.data.readers.folder import DRAWN_MARK
-from common.data.readers.va import read_ratings
-from common.data.twin import TWINS
-from common.data.twins.va import WORDS
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.readers.va import read_ratings
+from common.datasets.standins.va import WORDS
+from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
-from common.engine.runlog import ENVIRONMENT
+from common.engine.run_folder import ENVIRONMENT
 from common.flags import count
 from dimva import train as training
-from dimva.artefacts import FINAL, Files
+from dimva.authors_files import FINAL, Files
 from dimva.data import LEXICON
 
 RESULTS = comparison.RESULTS / "dimva_two_stage.json"

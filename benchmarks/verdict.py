@@ -21,7 +21,7 @@ from scipy import stats
 
 from benchmarks.ledger import LedgerRow
 from common.cli import UserError, entry_point
-from common.engine.protocols import MEANING
+from common.metrics.protocols import MEANING
 
 OUTCOMES = ("inside", "above", "below", "not comparable", "no verdict")
 RESAMPLES = 9999

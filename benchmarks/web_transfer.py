@@ -21,14 +21,15 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
-from common.data.readers.folder import DRAWN_MARK
-from common.data.twin import TWINS
+from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
-from common.engine.runlog import ENVIRONMENT, SUMMARY, write_json
+from common.engine.run_folder import ENVIRONMENT, SUMMARY
+from common.files import write_json
 from webemotion.text import embed
 from webemotion.text import train as text_training
 from webemotion.train import main as run_script

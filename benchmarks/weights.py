@@ -17,7 +17,7 @@ import torch
 
 from benchmarks import ledger, planning
 from common.cli import UserError, choose_device, entry_point
-from common.engine.runlog import write_json
+from common.files import write_json
 
 VERIFIED, DIFFERS, INCOMPARABLE = "weights verified", "differs", "not comparable"
 CHUNK = 1 << 20
@@ -140,7 +140,7 @@ def _kept(words: list[str], flags: tuple[str, ...]) -> list[str]:
 
 def _evaluate_webemotion(script, words, checkpoint: Path, data: Path, device: str) -> Measured:
     from webemotion import train as command
-    from webemotion.artefacts import EVALUATION
+    from webemotion.authors_files import EVALUATION
     from webemotion.lists import is_drawn
 
     config = Path(words[words.index("--config_file") + 1])

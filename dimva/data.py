@@ -15,13 +15,13 @@ from common.cli import UserError
 from common.data import cache, split_files, splits, views
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
-from common.data.lexicon import Lexicon, read_lexicon
-from common.data.loaders import PassStream
 from common.data.manifest import Manifest
-from common.data.readers.emotion6 import read_emotion6
-from common.data.readers.folder import read_folders
-from common.data.readers.ldl import read_votes
-from common.data.readers.va import SETS, read_ratings
+from common.data.streams import PassStream
+from common.datasets.lexicon import Lexicon, read_lexicon
+from common.datasets.readers.emotion6 import read_emotion6
+from common.datasets.readers.folder import read_folders
+from common.datasets.readers.ldl import read_votes
+from common.datasets.readers.va import SETS, read_ratings
 from dimva import objective
 
 log = logging.getLogger(__name__)
@@ -231,9 +231,7 @@ def dataset_folder(root: Path, dataname: str) -> Path:
 
 def _read_classes(dataname: str, root: Path) -> Manifest:
     order = sorted(objective.label_order(dataname))
-    twin = (
-        "; `python -m common.data twin va --out data/va` draws a stand-in for --data_root data/va"
-    )
+    twin = "; `python -m common.datasets twin va --out data/va` draws a stand-in for --data_root data/va"
     hint = (
         f"expected {dataname} as {root}/<train, val, test>/<class>/<image> with the classes "
         f"{', '.join(order)}{twin if dataname == 'FI' else ''}. --data_root moves the tree."

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from common.cli import UserError
-from common.data.loaders import PassStream
+from common.data.streams import PassStream
 from common.engine.method import Progress, to_device
 from common.metrics.regression import bootstrap_intervals, regression_report
 from dimva import objective

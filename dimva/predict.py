@@ -16,12 +16,12 @@ import torch
 from common.cli import UserError, choose_device, entry_point
 from common.data.check import decode_errors
 from common.data.dataset import ViewDataset
-from common.data.lexicon import read_lexicon
-from common.data.loaders import eval_loader, plain_errors
 from common.data.manifest import Manifest
-from common.data.readers.folder import images_below
-from common.data.readers.table import column, match_images, numbers, read_delimited
-from common.engine.runlog import log_to
+from common.data.streams import eval_loader, plain_errors
+from common.datasets.lexicon import read_lexicon
+from common.datasets.readers.folder import images_below
+from common.datasets.readers.table import column, match_images, numbers, read_delimited
+from common.engine.run_folder import log_to
 from common.flags import at_least_0, count
 from dimva import figure, objective
 from dimva.data import eval_views

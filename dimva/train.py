@@ -17,10 +17,10 @@ from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import cache, split_files
 from common.engine import checkpoint, launch
-from common.engine.runlog import RunFolder, log_to
+from common.engine.run_folder import RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
-from dimva import artefacts, data, evaluation, figure, objective
-from dimva.artefacts import Files
+from dimva import authors_files, data, evaluation, figure, objective
+from dimva.authors_files import Files
 from dimva.evaluation import JUDGED, Plan, RatingEvaluator
 from dimva.method import Dimensional, Settings
 from dimva.model import (
@@ -150,7 +150,7 @@ def final_test(trainer: Trainer, sets: data.Sets, files: Files, args) -> dict[st
         UserError: the selection left no checkpoint.
     """
     method = trainer.method
-    state = artefacts.tested_state(files, args.keep_best)
+    state = authors_files.tested_state(files, args.keep_best)
     load_weights(method.model, state, files.checkpoint)
     method.eval()
     evaluators = build_evaluators(sets, evaluation.AFTER_LOADING, args, trainer.device)
@@ -162,11 +162,11 @@ def final_test(trainer: Trainer, sets: data.Sets, files: Files, args) -> dict[st
         final[name] = evaluation.report(
             seen, evaluator.kind, method.settings, sets.converter, args.label_order, intervals=True
         )
-    trainer.run.write(artefacts.FINAL, final)
-    artefacts.append_results(files, final)
+    trainer.run.write(authors_files.FINAL, final)
+    authors_files.append_results(files, final)
     columns = evaluation.paths_and_values(seen, sets.named["test_va"].table["path"].to_numpy())
-    pd.DataFrame(columns).to_csv(trainer.run.path / artefacts.PREDICTIONS, index=False)
-    figure.scatter(trainer.run.path / artefacts.FIGURE, columns, sets.words)
+    pd.DataFrame(columns).to_csv(trainer.run.path / authors_files.PREDICTIONS, index=False)
+    figure.scatter(trainer.run.path / authors_files.FIGURE, columns, sets.words)
     return final
 
 
@@ -215,7 +215,7 @@ def train(argv: list[str]) -> int:
         )
     run.check(may_write)
     if args.mode == "two_stage" and not args.resume:
-        artefacts.require_first_stage(files, PROGRAM, argv)
+        authors_files.require_first_stage(files, PROGRAM, argv)
     plan = evaluation.plan(args.mode, args.task)
 
     # All that can be refused is refused before the first file is written or replaced.
@@ -224,10 +224,10 @@ def train(argv: list[str]) -> int:
     trainer = build_trainer(args, plan, sets, files, run, device)
     chosen = None
     if args.resume:
-        chosen = artefacts.resume(trainer, args.load_path, trainer.callbacks[0], files)
+        chosen = authors_files.resume(trainer, args.load_path, trainer.callbacks[0], files)
     run.open(overwrite=may_write, resume=goes_on)
     files.make_folders()
-    artefacts.take_over(files, chosen)
+    authors_files.take_over(files, chosen)
     log_to(run.path)
     tested = sets.named["test_va"]
     shown = (data.train_views(args.image_size), data.eval_views(args.image_size))

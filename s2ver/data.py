@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common.cli import UserError
-from common.data import cache, registry, split_files, splits, views
+from common.data import cache, split_files, splits, views
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
-from common.data.loaders import SampledStream, eval_loader
 from common.data.manifest import Manifest
-from common.data.readers.folder import read_folders, unknown_dataset
+from common.data.streams import SampledStream, eval_loader
+from common.datasets import registry
+from common.datasets.readers.folder import read_folders, unknown_dataset
 
 Views = dict[str, Callable]
 

@@ -19,18 +19,19 @@ from torch import nn
 
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
-from common.data import cache, registry, split_files, splits
+from common.data import cache, split_files, splits
 from common.data.manifest import Manifest
+from common.datasets import registry
 from common.engine import launch
-from common.engine.diagnostics import PseudoLabelDiagnostics
-from common.engine.ema import ParameterEMA
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Method
-from common.engine.runlog import RunFolder, log_to
-from common.engine.schedule import cosine_schedule
+from common.engine.pseudo_labels import PseudoLabelDiagnostics
+from common.engine.run_folder import RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
 from common.nn.backbones import load_pretrained
-from s2ver import artefacts, data
+from common.nn.ema import ParameterEMA
+from common.nn.schedule import cosine_schedule
+from s2ver import authors_files, data
 from s2ver.method import S2VER, Weights
 from s2ver.model import HEADS, build_model, build_optimizer
 from s2ver.options import IGNORED, build_parser
@@ -113,7 +114,7 @@ def build_trainer(
         )
         if manifest is not None
     }
-    callbacks = [artefacts.BestCheckpoint(args.count_iterations)]
+    callbacks = [authors_files.BestCheckpoint(args.count_iterations)]
     if "unlabelled" in method.stream_names:
         callbacks.append(PseudoLabelDiagnostics(images.train.classes))
     labelled = hashlib.sha256(images.split.labelled.tobytes()).hexdigest()
@@ -209,7 +210,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     _settle(args, explicit, device, register)
     split_files.settle(args, explicit, "num_labels")
     run = RunFolder(Path(args.save_dir) / args.save_name)
-    index_file = artefacts.index_file(run.path, args.dataset, args.num_labels)
+    index_file = authors_files.index_file(run.path, args.dataset, args.num_labels)
     run.check(args.overwrite)
     if not index_file.exists() and not args.split:  # a given split may have any sizes
         splits.check_share(args.num_labels, args.num_classes)
@@ -222,10 +223,10 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     launch.seed_everything(args.seed)
     trainer = build_trainer(entry, args, images, run, device)
     if args.resume:
-        artefacts.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
+        authors_files.resume(trainer, Path(args.load_path), args.ema_reload_each_epoch)
 
     goes_on = args.resume and run.holds(Path(args.load_path))
-    best = artefacts.best_of(Path(args.load_path)) if args.resume and not goes_on else None
+    best = authors_files.best_of(Path(args.load_path)) if args.resume and not goes_on else None
     run.open(overwrite=args.overwrite, resume=goes_on, keep=(index_file.name,))
     log_to(run.path)
     more = {"split": split_files.record(images.split), "cache": data.cached_as(args)}
@@ -238,7 +239,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
             source,
         )
     np.save(index_file, images.split.labelled)
-    artefacts.write_statistics(
+    authors_files.write_statistics(
         Path("data_statistics"), args.dataset, images.labelled.labels, images.train.classes
     )
     launch.conduct(trainer, entry.program, argv, manifest.drawn)

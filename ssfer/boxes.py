@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.data.readers.table import numbers, read_delimited
+from common.datasets.readers.table import numbers, read_delimited
 from common.files import replacing
 from ssfer import faces
 from ssfer.faces import Detector

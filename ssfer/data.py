@@ -14,10 +14,10 @@ from common.cli import UserError
 from common.data.cache import Opener
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
-from common.data.loaders import PassStream, ShuffledStream, eval_loader
 from common.data.manifest import Manifest
-from common.data.readers.folder import read_folders
 from common.data.splits import Split
+from common.data.streams import PassStream, ShuffledStream, eval_loader
+from common.datasets.readers.folder import read_folders
 from ssfer import views
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ class Streams:
         size: side of the images.
         batch_size: of the supervised stage; the semi-supervised one takes twice as many.
         seed: of the streams; those of one run need different ones.
-        workers, pin_memory: see :class:`common.data.loaders.SampledStream`.
+        workers, pin_memory: see :class:`common.data.streams.SampledStream`.
         open_image: path -> RGB image; None: its file.
     """
 

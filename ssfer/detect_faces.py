@@ -7,8 +7,8 @@ import logging
 from pathlib import Path
 
 from common.cli import UserError, entry_point
-from common.data.readers.folder import images_below
-from common.engine.runlog import log_to
+from common.datasets.readers.folder import images_below
+from common.engine.run_folder import log_to
 from ssfer import boxes, faces
 
 log = logging.getLogger(__name__)

@@ -23,11 +23,11 @@ from common.engine.evaluate import collect_logits
 from common.engine.launch import DRAWN
 from common.engine.method import Method
 from common.engine.precision import DTYPES, autocast
-from common.engine.runlog import log_to, write_json
-from common.files import replacing
+from common.engine.run_folder import log_to
+from common.files import replacing, write_json
 from common.flags import at_least_0, count, number
 from common.metrics.classification import classification_report
-from ssfer import artefacts, data
+from ssfer import authors_files, data
 from ssfer.checkpoints import read_weights
 from ssfer.vit import SIZES, build_vit
 
@@ -146,7 +146,7 @@ def check_names(paths: list[Path], dataset: str) -> None:
         UserError: its name says another one than ``--dataset``.
     """
     for path in paths:
-        known = artefacts.released(path.name)
+        known = authors_files.released(path.name)
         if known and dataset in data.CLASSES and known.dataset != dataset:
             raise UserError(
                 f"{path.name} is a checkpoint of {known.dataset}, but --dataset is {dataset}; give "
@@ -156,7 +156,7 @@ def check_names(paths: list[Path], dataset: str) -> None:
 
 def row_of(path: Path, report: dict, dataset: str, drawn: bool) -> dict:
     """What the results say of one checkpoint, beside the numbers known of its name."""
-    known = artefacts.released(path.name)
+    known = authors_files.released(path.name)
     if drawn or (known and known.dataset != dataset):
         known = None
     return {
@@ -265,7 +265,7 @@ def _run(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
     check_names(args.checkpoint, args.dataset)
-    earlier = earlier_rows(args.out / artefacts.RESULTS)
+    earlier = earlier_rows(args.out / authors_files.RESULTS)
     networks = [
         load_classifier(path, args.model, args.nb_classes or _classes(args), args.input_size)
         for path in args.checkpoint
@@ -285,7 +285,7 @@ def _run(argv: list[str]) -> int:
         rows.append(row)
         title = f"{path.name}: {row['accuracy']:.2f} %"
         draw_confusion(found["confusion"], title, args.out / row["figure"])
-    write_json(args.out / artefacts.RESULTS, {"rows": others + rows})
+    write_json(args.out / authors_files.RESULTS, {"rows": others + rows})
     print(table_text(rows))
     for row in rows:
         recall = ", ".join(f"{name} {value:.1%}" for name, value in row["recall"].items())

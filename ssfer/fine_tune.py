@@ -13,8 +13,8 @@ from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import split_files
 from common.engine import launch
-from common.engine.runlog import CONFIG, log_to
-from ssfer import artefacts, preparation
+from common.engine.run_folder import CONFIG, log_to
+from ssfer import authors_files, preparation
 from ssfer.options import build_parser
 from ssfer.stages import Chain
 from ssfer.vit import SIZES, check_input_size
@@ -61,7 +61,7 @@ def _claim(args, explicit: set[str]) -> bool:
         UserError: the folder holds something, or is another one than that of ``--resume``.
     """
     if args.resume is not None:
-        root = artefacts.run_of(args.resume)
+        root = authors_files.run_of(args.resume)
         if "out" in explicit and args.out.absolute() != root:
             raise UserError(
                 f"--resume {args.resume} goes on in its own folder, {root}; leave --out away or "
@@ -84,13 +84,13 @@ def _claim(args, explicit: set[str]) -> bool:
 
 def _stages(out: Path) -> list[Path]:
     """The folders of an earlier run's stages."""
-    places = (p for name in artefacts.STAGES for p in (out / name, *out.glob(f"fold*/{name}")))
+    places = (p for name in authors_files.STAGES for p in (out / name, *out.glob(f"fold*/{name}")))
     return [place for place in places if place.is_dir()]
 
 
 def _clear(out: Path) -> None:
     """Take an earlier run's files away, so that none is taken for this one's; others stay."""
-    own = (artefacts.RESULTS, preparation.BOXES, artefacts.weights_name("*", "*"))
+    own = (authors_files.RESULTS, preparation.BOXES, authors_files.weights_name("*", "*"))
     files = [file for pattern in own for file in out.glob(pattern)]
     for file in (*files, *(file for stage in _stages(out) for file in stage.glob("*"))):
         if file.is_file():

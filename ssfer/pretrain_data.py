@@ -13,8 +13,8 @@ from common.data import cache
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
-from common.data.readers.folder import images_below, is_drawn
 from common.data.sharded import ShardedPassStream
+from common.datasets.readers.folder import images_below, is_drawn
 from common.engine import distributed
 from ssfer.views import crop_view, square_eval_view
 
@@ -32,8 +32,8 @@ def read_faces(folder: Path, workers: int) -> Manifest:
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder} with faces to pre-train on; give --train_dir, a folder "
-            "of images in sub-folders or not, or draw a stand-in with `python -m common.data twin "
-            "unlabelled_faces --out pretrain_dataset`."
+            "of images in sub-folders or not, or draw a stand-in with `python -m common.datasets "
+            "twin unlabelled_faces --out pretrain_dataset`."
         )
     paths = images_below(folder.absolute())
     if not paths:

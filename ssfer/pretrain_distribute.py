@@ -16,7 +16,7 @@ from common import flags, quirks
 from common.cli import EXIT_USER_ERROR, Interrupted, UserError, choose_device, entry_point
 from common.data.manifest import Manifest
 from common.engine import distributed, launch
-from common.engine.runlog import LAST, SUMMARY, RunFolder, log_to
+from common.engine.run_folder import LAST, SUMMARY, RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
 from ssfer import pretrain_artefacts, pretrain_data
 from ssfer.mae import build_mae, kept_patches

@@ -16,14 +16,15 @@ from common.cli import UserError
 from common.data import cache, split_files
 from common.data.manifest import Manifest
 from common.engine import checkpoint, launch
-from common.engine.diagnostics import PseudoLabelDiagnostics
-from common.engine.ema import ParameterEMA
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Progress
-from common.engine.runlog import LAST, RunFolder, log_to, write_json
+from common.engine.pseudo_labels import PseudoLabelDiagnostics
+from common.engine.run_folder import LAST, RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
+from common.files import write_json
 from common.flags import resume_command
-from ssfer import artefacts, data, preparation, rates, views
+from common.nn.ema import ParameterEMA
+from ssfer import authors_files, data, preparation, rates, views
 from ssfer.method import (
     EMATeacher,
     FaceMix,
@@ -162,8 +163,8 @@ class Chain:
                     return
         weights = None
         if self.args.protocol == "official":
-            weights = artefacts.weights_name(self.args.dataset, self.args.anno_percent)
-            artefacts.save_weights(trainer, self.args.out / weights)
+            weights = authors_files.weights_name(self.args.dataset, self.args.anno_percent)
+            authors_files.save_weights(trainer, self.args.out / weights)
         self._finish(weights)
 
     # --- the two trainings ---
@@ -211,7 +212,7 @@ class Chain:
         split = self._draw() if args.protocol == "kfold" else self.split
         labelled, unlabelled = (self.images.train.take(positions) for positions in split)
         stale = copy.deepcopy(before.method)
-        stale.model.load_state_dict(artefacts.averaged_weights(before))
+        stale.model.load_state_dict(authors_files.averaged_weights(before))
         settings = TeacherSettings(
             args.threshold, args.coefficient_u, args.burnin_epochs, args.ema_teacher, args.ema_decay
         )
@@ -313,8 +314,8 @@ class Chain:
         if not summary["finished"]:
             return False
         if args.protocol == "official":
-            name = artefacts.weights_name(args.dataset, args.anno_percent)
-            artefacts.save_weights(trainer, run.path / name)
+            name = authors_files.weights_name(args.dataset, args.anno_percent)
+            authors_files.save_weights(trainer, run.path / name)
         self.rows.append({"fold": part.number, "stage": stage, **_figures(summary)})
         return True
 
@@ -324,7 +325,7 @@ class Chain:
 
     def _finish(self, weights: str | None) -> None:
         means = {}
-        for stage in artefacts.STAGES:
+        for stage in authors_files.STAGES:
             last = [row["last"] for row in self.rows if row["stage"] == stage]
             if last:
                 means[stage] = {"mean": statistics.mean(last), "folds": len(last)}
@@ -340,14 +341,14 @@ class Chain:
             "rows": self.rows,
             "last": means,
         }
-        write_json(args.out / artefacts.RESULTS, result)
+        write_json(args.out / authors_files.RESULTS, result)
         for stage, row in means.items():
             spread = "" if row["std"] is None else f" ± {100 * row['std']:.2f}"
             over = "" if row["std"] is None else f" over {row['folds']} folds"
             print(f"{stage}: accuracy after the last epoch {100 * row['mean']:.2f} %{spread}{over}")
         if weights:
             print(f"weights: {args.out / weights}")
-        print(f"results: {args.out / artefacts.RESULTS}")
+        print(f"results: {args.out / authors_files.RESULTS}")
 
 
 def _digest(train: Manifest) -> str:

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 
 from common.cli import UserError, entry_point
 from common.data.dataset import open_rgb
-from common.data.readers.folder import images_below
+from common.datasets.readers.folder import images_below
 from common.flags import count
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.engine.runlog import CONFIG
+from common.engine.run_folder import CONFIG
 from webemotion.model import ARCHS, HEADS, EmotionNet, start_from_imagenet
 
 log = logging.getLogger(__name__)

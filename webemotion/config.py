@@ -120,7 +120,7 @@ UNUSED = {
 SPLITS = {"train": "train", "val": "test"}
 """What ``train_file`` and ``val_file`` are called in the file names of a ``dataset`` object."""
 
-TWIN = "python -m common.data twin webtags --out data/webtags"
+TWIN = "python -m common.datasets twin webtags --out data/webtags"
 SCRIPT = "python webemotion/{}.py --config_file webemotion/scripts/{}_config.json"
 TAGS = SCRIPT.format(
     "mains/main_mclss_cross_entropy_v3",

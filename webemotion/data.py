@@ -16,8 +16,8 @@ from torchvision.transforms import v2
 from common.cli import UserError
 from common.data.cache import Opener
 from common.data.dataset import open_rgb, seeded
-from common.data.loaders import PassStream, eval_loader
 from common.data.splits import Split
+from common.data.streams import PassStream, eval_loader
 from common.data.views import crop_view, to_normalised_tensor
 from webemotion import sources
 from webemotion.lists import Entry, check_images, check_labels, is_vector, read_list

@@ -19,12 +19,13 @@ import torch
 
 from common.cli import UserError, choose_device, entry_point
 from common.data.dataset import open_rgb
-from common.data.loaders import auto_workers, eval_loader, plain_errors
 from common.data.pickles import write_bytes
+from common.data.streams import auto_workers, eval_loader, plain_errors
 from common.engine.method import to_device
-from common.engine.runlog import RunFolder, log_to, write_json
+from common.engine.run_folder import RunFolder, log_to
+from common.files import write_json
 from common.flags import at_least_0, count, number
-from webemotion import artefacts, checkpoints, data, lists, probe
+from webemotion import authors_files, checkpoints, data, lists, probe
 from webemotion.config import Config, require_files
 from webemotion.feature_files import Features, check_target, read_features, write_features
 from webemotion.model import PUBLISHED_SIZE, TRUNKS, EmotionNet, build_network, start_from_imagenet
@@ -176,7 +177,7 @@ def _best_below(folder: str | None) -> Path | None:
     if folder is None:
         return None
     place = Path(folder)
-    return place / artefacts.BEST if place.is_dir() else place
+    return place / authors_files.BEST if place.is_dir() else place
 
 
 def _file_names(features: Features, depth: int) -> list[Path]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from common.cli import UserError
 from common.data import pickles
-from common.data.readers.folder import DRAWN_MARK
+from common.datasets.readers.folder import DRAWN_MARK
 
 JSON_LINES = (".jsonl", ".ndjson")
 SHOWN = 5

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from common.cli import UserError
-from common.data.loaders import plain_errors
+from common.data.streams import plain_errors
 from common.engine.method import Method, to_device
 from common.metrics.classification import top_k_accuracy
 from webemotion import objective

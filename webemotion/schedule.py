@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from common.cli import UserError
-from webemotion.artefacts import Plateau
+from webemotion.authors_files import Plateau
 from webemotion.config import Config
 
 GAMMA = 0.1

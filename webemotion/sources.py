@@ -25,7 +25,7 @@ from webemotion.objective import IGNORED
 def parts_of(
     entries: Sequence[Entry], config, args
 ) -> tuple[list[Entry], list[Entry] | None, Split]:
-    """The parts of ``train_file`` by a file of ``python -m common.data split``.
+    """The parts of ``train_file`` by a file of ``python -m common.datasets split``.
 
     The readers leave out entries without a class and images that cannot be read, so these are in
     no part. An entry with several classes counts as one of its first, or largest, class.

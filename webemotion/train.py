@@ -17,9 +17,9 @@ import torch
 from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.engine import checkpoint, launch
-from common.engine.runlog import LAST, RunFolder, log_to
+from common.engine.run_folder import LAST, RunFolder, log_to
 from common.engine.trainer import Recipe, Trainer
-from webemotion import artefacts, checkpoints, data, sentences, sources
+from webemotion import authors_files, checkpoints, data, sentences, sources
 from webemotion.catalogue import SCRIPTS, Script
 from webemotion.config import COMMON, FILES, UNUSED, Config, load, require_files
 from webemotion.lists import is_drawn
@@ -183,9 +183,9 @@ def build_trainer(
     saves = row.saves
     if by_loss or (args.honour_save_best_only and config.save_best_only):
         saves = "every" if by_loss else "improvements"
-    best = artefacts.best_of(gone_on) if gone_on else 0.0
-    files = artefacts.AuthorsFiles(
-        saves, config.arch, -artefacts.HIGHEST_LOSS if by_loss else best, row.saves_text_head
+    best = authors_files.best_of(gone_on) if gone_on else 0.0
+    files = authors_files.AuthorsFiles(
+        saves, config.arch, -authors_files.HIGHEST_LOSS if by_loss else best, row.saves_text_head
     )
     trainer = Trainer(
         method,
@@ -206,7 +206,7 @@ def build_trainer(
         device,
         evaluators(config, row, lists, val, args, device),
         run=run,
-        callbacks=(files, artefacts.Lines(config.print_freq), *callbacks),
+        callbacks=(files, authors_files.Lines(config.print_freq), *callbacks),
         identity=identity,
     )
     trainer.progress.epoch = config.start_epoch
@@ -253,7 +253,7 @@ def evaluate(config: Config, args, lists: data.Lists, parts: tuple, run, device)
     method.to(device, memory_format=layout).eval()
     with torch.no_grad():
         report = evaluators(config, row, lists, val, args, device)["test"](method)
-    run.write(artefacts.EVALUATION, report)
+    run.write(authors_files.EVALUATION, report)
     print(f"{row.metric} {report[row.metric]:.2%}, loss {report['loss']:.4f} on {config.val_file}")
     print(f"run folder: {run.path}")
     return report
@@ -261,7 +261,7 @@ def evaluate(config: Config, args, lists: data.Lists, parts: tuple, run, device)
 
 def _folder(config: Config, path: Path | None = None) -> RunFolder:
     flag = "save_directory (--set save_directory=…)"
-    return RunFolder(path or artefacts.run_path(config), flags=(flag, flag))
+    return RunFolder(path or authors_files.run_path(config), flags=(flag, flag))
 
 
 def _train(config: Config, args, argv: list[str], register, device: torch.device) -> None:
@@ -273,7 +273,7 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
         _refuse_idle(args, f"{config.path} has `evaluate: true`")
     train, val = loaders_of(config, row)
     require_files(config, [n for n in FILES if n in read - idle], args.script)
-    last = artefacts.last_checkpoint(args.resume) if args.resume else None
+    last = authors_files.last_checkpoint(args.resume) if args.resume else None
     run = _folder(config, last.parent if last else None)
     may_write = args.overwrite or last is not None
     run.check(may_write)
@@ -289,8 +289,8 @@ def _train(config: Config, args, argv: list[str], register, device: torch.device
         if last:
             trainer.load_state_dict(checkpoint.load(last))
     run.open(overwrite=may_write, resume=last is not None)
-    log_to(run.path, f"log-{artefacts.stamp()}.txt")
-    artefacts.record(run, config, args, register, device, counts, lists.split)
+    log_to(run.path, f"log-{authors_files.stamp()}.txt")
+    authors_files.record(run, config, args, register, device, counts, lists.split)
     if config.evaluate:
         evaluate(config, args, lists, parts, run, device)
         return
@@ -325,8 +325,8 @@ def _use(config: Config, args, register, device: torch.device) -> None:
 
     def begin(images: int) -> RunFolder:
         run.open(overwrite=args.overwrite, resume=False)
-        log_to(run.path, f"log-{artefacts.stamp()}.txt")
-        artefacts.record(run, config, args, register, device, {"test": images})
+        log_to(run.path, f"log-{authors_files.stamp()}.txt")
+        authors_files.record(run, config, args, register, device, {"test": images})
         return run
 
     task = importlib.import_module(f"webemotion.{SCRIPTS[args.script].task}")

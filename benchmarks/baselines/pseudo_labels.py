@@ -56,7 +56,7 @@ class PseudoLabels:
         }
 
     def details(self) -> dict[str, Tensor]:
-        """What :mod:`common.engine.diagnostics` reads."""
+        """What :mod:`common.engine.pseudo_labels` reads."""
         return {
             "mask": self.mask,
             "pseudo_label": self.label,

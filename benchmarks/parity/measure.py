@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.parity.cases import Case
-from common.data.augment import RandAugment
-from common.engine.ema import ParameterEMA, StateEMA
+from common.data.randaugment import RandAugment
+from common.nn.ema import ParameterEMA, StateEMA
 
 
 def seed_all(params: Mapping) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 
 from common.cli import UserError
-from common.engine.diagnostics import COLUMNS as PSEUDO_LABEL_COLUMNS
-from common.engine.diagnostics import TABLE as PSEUDO_LABELS
-from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
+from common.engine.pseudo_labels import COLUMNS as PSEUDO_LABEL_COLUMNS
+from common.engine.pseudo_labels import TABLE as PSEUDO_LABELS
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
 
 SHARES = ("top1", "top5", "accuracy", "balanced_accuracy", "macro_f1")
 """Metrics that are shown in per cent where a run does not say."""

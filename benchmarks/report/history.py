@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.cli import UserError
-from common.engine.runlog import write_json
+from common.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 FALLBACK = ROOT / "benchmarks" / "history.json"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.collect import Run, mapping
-from common.engine.protocols import MEANING
+from common.metrics.protocols import MEANING
 
 NONE = "–"
 HEADLINE = "★"

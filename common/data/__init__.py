@@ -1,1 +1,1 @@
-"""Datasets: readers, splits, views, loaders and drawn stand-ins."""
+"""What a training runs on: tables of images, views, datasets, streams, splits, the cache."""

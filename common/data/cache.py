@@ -27,10 +27,10 @@ from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
 from common.cli import UserError
-from common.data.augment import RandAugment
 from common.data.dataset import open_rgb
 from common.data.images import content_digests
 from common.data.manifest import Manifest
+from common.data.randaugment import RandAugment
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset, DistributedSampler
 
 from common.cli import UserError
-from common.data.loaders import SampledStream
+from common.data.streams import SampledStream
 
 
 class ShardedPassStream(SampledStream):

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from common.cli import UserError
-from common.data import readers
 from common.data.check import drop_unreadable
 from common.data.images import content_digests
 from common.data.manifest import Manifest
 from common.data.splits import Split, draw_balanced, hold_out_validation
-from common.data.tables import counts_table
+from common.datasets import readers
+from common.datasets.tables import counts_table
 from common.flags import a_seed, count, number
 
 FORMAT = 1
@@ -190,11 +190,11 @@ def load(path: Path) -> SplitFile:
     except OSError as error:
         raise UserError(
             f"the split file {path} cannot be read ({error.strerror}); draw one with "
-            "`python -m common.data split`."
+            "`python -m common.datasets split`."
         ) from None
     except (ValueError, KeyError, TypeError, OverflowError):
         raise UserError(
-            f"{path} is no split file; draw one with `python -m common.data split`."
+            f"{path} is no split file; draw one with `python -m common.datasets split`."
         ) from None
     if kind != FORMAT:
         raise UserError(f"{path} has the format {kind}, expected {FORMAT}; draw the split anew.")
@@ -266,7 +266,7 @@ def settle(
 
 def add_flag(group, what: str = "labelled images") -> None:
     """Add ``--split``; `what` is what a file decides."""
-    told = f"take the {what} from a file of `python -m common.data split`"
+    told = f"take the {what} from a file of `python -m common.datasets split`"
     group.add_argument("--split", type=Path, metavar="FILE", help=told)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torchvision.transforms import v2
 
-from common.data.augment import RandAugment
+from common.data.randaugment import RandAugment
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from common.cli import UserError
-from common.data.loaders import plain_errors
+from common.data.streams import plain_errors
 from common.engine.method import Method, to_device
 from common.metrics.classification import classification_report
 

@@ -18,10 +18,10 @@ import torch
 from common.cli import Interrupted, UserError
 from common.data.manifest import Manifest
 from common.engine.precision import apply_fast
-from common.engine.protocols import four_protocols
-from common.engine.runlog import CONFIG, ENVIRONMENT, LAST, SUMMARY, RunFolder, environment
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, SUMMARY, RunFolder, environment
 from common.engine.trainer import Trainer
 from common.flags import resume_command
+from common.metrics.protocols import four_protocols
 from common.quirks import Quirk, apply_corrections, in_force
 
 log = logging.getLogger(__name__)

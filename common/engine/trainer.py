@@ -16,15 +16,15 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from common.cli import Interrupted, UserError
-from common.engine import checkpoint, continuation, distributed
+from common.engine import checkpoint, distributed, state
 from common.engine.callback import Callback
 from common.engine.display import epoch_line, training_bar
-from common.engine.ema import ParameterEMA, StateEMA
 from common.engine.interrupt import StopRequest
 from common.engine.method import Method, Progress, StepOutput, to_device
 from common.engine.precision import autocast, grad_scaler
 from common.engine.recipe import Recipe
-from common.engine.runlog import LAST, RunFolder
+from common.engine.run_folder import LAST, RunFolder
+from common.nn.ema import ParameterEMA, StateEMA
 
 log = logging.getLogger(__name__)
 
@@ -286,15 +286,15 @@ class Trainer:
 
     def state_dict(self) -> dict:
         """All that an exact continuation needs; every process must ask for it together."""
-        return continuation.training_state(self)
+        return state.training_state(self)
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, saved: dict) -> None:
         """Go on from :meth:`state_dict`.
 
         Raises:
             UserError: the checkpoint is of another model or another training.
         """
-        continuation.restore(self, state)
+        state.restore(self, saved)
         self._continues = True
 
     def save(self) -> Path | None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from adacm.main import main
-from common.data.readers.rafdb import CLASSES
+from common.datasets.readers.rafdb import CLASSES
 
 IMAGES_PER_CLASS = {"train": 17, "test": 2}
 TINY = (

@@ -9,7 +9,7 @@ from PIL import Image
 from adacm import data
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.data.readers.rafdb import CLASSES, COUNTS
+from common.datasets.readers.rafdb import CLASSES, COUNTS
 
 FULL = np.repeat(np.arange(7), COUNTS["train"])
 

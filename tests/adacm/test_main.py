@@ -33,7 +33,9 @@ def refused(seen, *facts):
 
 def test_no_arguments_without_data_says_what_to_do(command, place):
     seen = command([], place)
-    refused(seen, "no RAF-DB at data/rafdb", "python -m common.data twin rafdb --out data/rafdb")
+    refused(
+        seen, "no RAF-DB at data/rafdb", "python -m common.datasets twin rafdb --out data/rafdb"
+    )
     refused(seen, "http://www.whdeng.cn/RAF/model1.html")
     assert list(place.iterdir()) == []
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from common.data.__main__ import main as data_command
+from common.datasets.__main__ import main as data_command
 
 
 @pytest.fixture(scope="module")

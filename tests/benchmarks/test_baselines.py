@@ -23,8 +23,8 @@ from benchmarks.baselines.fixmatch import FixMatch
 from benchmarks.baselines.flexmatch import FlexMatch
 from benchmarks.baselines.mean_teacher import MeanTeacher, sigmoid_rampup
 from benchmarks.baselines.pseudo_label import PseudoLabel, ramp
-from common.data.__main__ import main as data_command
-from common.data.readers import rafdb
+from common.datasets.__main__ import main as data_command
+from common.datasets.readers import rafdb
 from common.engine.method import Progress
 
 C = 3

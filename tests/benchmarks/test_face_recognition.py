@@ -6,7 +6,7 @@ from PIL import Image
 from adacm.model import UnitNormResNet, load_weights
 from benchmarks import face_recognition, semi_supervision
 from benchmarks.face_recognition import Recognition, draw_people
-from common.data.twins.people import Identity
+from common.datasets.standins.people import Identity
 
 
 def pixels(path):

@@ -11,7 +11,7 @@ from benchmarks.__main__ import main
 from benchmarks.report import collect, tables
 from benchmarks.report.markup import tag
 from common.engine.launch import DRAWN
-from common.engine.protocols import four_protocols
+from common.metrics.protocols import four_protocols
 
 CLASSES = ["awe", "<b>fear</b>"]
 

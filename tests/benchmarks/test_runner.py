@@ -8,7 +8,7 @@ import types
 import pytest
 
 from benchmarks import ledger, planning, run, runner
-from common.engine.runlog import CONFIG, LAST, SUMMARY
+from common.engine.run_folder import CONFIG, LAST, SUMMARY
 
 ROWS = ledger.load(measured=False)
 ROW = ledger.find("s2ver/main/fi-80-s2-ver", ROWS)

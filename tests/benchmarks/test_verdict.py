@@ -84,7 +84,7 @@ def test_claim_interval_by_hand():
 
 
 def test_command_reads_records(in_process, tmp_path):
-    from common.engine.runlog import write_json
+    from common.files import write_json
 
     for seed in (1, 2):
         record = run(seed, 0.60) | {"rows": ["s2ver/main/fi-1600-s2-ver"], "key": str(seed)}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data.twins.va import WORDS
+from common.datasets.standins.va import WORDS
 from dimva.objective import MIKELS
 from dimva.train import main
 

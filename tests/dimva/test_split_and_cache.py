@@ -4,8 +4,8 @@ import json
 
 import torch
 
-from common.data.__main__ import main as data_command
-from common.data.readers import reader
+from common.datasets.__main__ import main as data_command
+from common.datasets.readers import reader
 from dimva import data
 from dimva.options import build_parser
 

@@ -51,8 +51,8 @@ def test_missing_data_folder(refused, tiny):
         [*tiny, "--data_dir", "nowhere"],
         "there is no folder nowhere/fi/train",
         "fi/train/<class>/<image>",
-        "python -m common.data twin fi --out nowhere/fi",
-        "python -m common.data prepare",
+        "python -m common.datasets twin fi --out nowhere/fi",
+        "python -m common.datasets prepare",
     )
 
 
@@ -61,8 +61,8 @@ def test_empty_data_folder(refused, tiny, place):
     refused(
         [*tiny, "--data_dir", "data"],
         "data/fi/train has no class folders",
-        "python -m common.data twin fi",
-        "python -m common.data prepare",
+        "python -m common.datasets twin fi",
+        "python -m common.datasets prepare",
     )
 
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.data.registry import DATASETS
+from common.datasets.registry import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = tuple(DATASETS["fi"].polarity)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.data.__main__ import main as data_command
+from common.datasets.__main__ import main as data_command
 
 FIXED = ("--seed", "3")
 

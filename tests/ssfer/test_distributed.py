@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.engine.runlog import LAST
+from common.engine.run_folder import LAST
 
 pytestmark = pytest.mark.slow
 

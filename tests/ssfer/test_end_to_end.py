@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import common.data.__main__ as data_command
+import common.datasets.__main__ as data_command
 from ssfer import detect_faces, evaluate, fine_tune, pretrain_distribute
 
 TINY = ("--model", "tiny", "--input_size", "32", "--device", "cpu", "--num_workers", "0")

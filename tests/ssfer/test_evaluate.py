@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ssfer import artefacts, data, evaluate
+from ssfer import authors_files, data, evaluate
 from ssfer.vit import build_vit
 
 
@@ -119,8 +119,8 @@ def test_confusion_is_alphabetical_over_the_names_that_occur():
 
 
 def test_twelve_released_checkpoints_agree_with_their_counts():
-    assert len({row.file for row in artefacts.RELEASED}) == 12
-    for row in artefacts.RELEASED:
+    assert len({row.file for row in authors_files.RELEASED}) == 12
+    for row in authors_files.RELEASED:
         assert 100 * row.correct / row.images == pytest.approx(row.notebook, abs=0.0051)
         assert row.dataset in data.CLASSES
-        assert artefacts.released(f"somewhere/{row.file}") == row
+        assert authors_files.released(f"somewhere/{row.file}") == row

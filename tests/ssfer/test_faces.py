@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.cli import UserError
-from common.data.twins.faces import draw_face
+from common.datasets.standins.faces import draw_face
 from ssfer import faces
 
 YUNET = Path(__file__).resolve().parents[3] / "shared" / "weights" / "yunet_n_320_320.onnx"

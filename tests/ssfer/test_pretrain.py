@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.engine.runlog import LAST
+from common.engine.run_folder import LAST
 from ssfer import pretrain_artefacts, pretrain_distribute
 from ssfer.mae import build_mae
 from ssfer.pretrain_distribute import main

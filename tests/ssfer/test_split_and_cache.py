@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from common.data.__main__ import main as data_command
+from common.datasets.__main__ import main as data_command
 from common.engine import checkpoint
 
 

@@ -86,7 +86,7 @@ def test_first_missing_file_is_named_with_the_command_that_makes_it(write, tmp_p
     with pytest.raises(UserError) as error:
         require_files(config, ("train_file", "val_file", "data_dir"), V3)
     assert "val_file of" in str(error.value) and "v.pkl, is not there" in str(error.value)
-    assert "python -m common.data twin webtags" in str(error.value)
+    assert "python -m common.datasets twin webtags" in str(error.value)
 
 
 def test_missing_embeddings_name_the_text_model_too(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from common.data.__main__ import main as data_command
+from common.datasets.__main__ import main as data_command
 from common.engine import checkpoint
 from webemotion import sources
 from webemotion.lists import Entry, read_list, write_list

@@ -181,7 +181,7 @@ def test_the_readmes_command_names_the_first_missing_file(tmp_path, script):
     seen = script(V2, str(config), (), tmp_path)
     assert seen.code == 2
     assert "data_v6_690_xmas/CNNsplit_key_labels_train.pkl, is not there" in seen.err
-    assert "python -m common.data twin webtags --out data/webtags" in seen.err
+    assert "python -m common.datasets twin webtags --out data/webtags" in seen.err
     assert not list(tmp_path.iterdir())
 
 

@@ -166,7 +166,7 @@ def test_perfect_projection_finds_every_class(world, script, tmp_path, monkeypat
     [
         ({"tag_embeddings": "models/no.pkl"}, "python -m webemotion.text.embed"),
         ({"arch": "resnet50"}, "has no projection"),
-        ({"emotic_file": "models/no.pkl"}, "python -m common.data twin webtags"),
+        ({"emotic_file": "models/no.pkl"}, "python -m common.datasets twin webtags"),
         ({"word_dim": 20, "resume": None}, "projects to 20 numbers, but the word vectors have 300"),
     ],
 )

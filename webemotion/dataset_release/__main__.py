@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from common.cli import UserError, entry_point
-from common.engine.runlog import log_to, write_json
+from common.engine.run_folder import log_to
+from common.files import write_json
 from common.flags import count, number
 from webemotion import lists
 from webemotion.class_names import stockemotion690

@@ -1,6 +1,6 @@
 """Downloads of the transfer datasets to the image lists that the configurations name.
 
-Reading is done by :mod:`common.data.readers`; EMOTIC's people are cut out of their images here.
+Reading is done by :mod:`common.datasets.readers`; EMOTIC's people are cut out of their images here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from common.cli import UserError
 from common.data.dataset import open_rgb
-from common.data.readers import emotic, reader
+from common.datasets.readers import emotic, reader
 from webemotion import class_names
 from webemotion.lists import Entry
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from common.cli import UserError
 from common.data import pickles
-from common.data.readers.se30k8 import LEAST_VOTES, shares
+from common.datasets.readers.se30k8 import LEAST_VOTES, shares
 from webemotion.lists import Entry
 
 DROPPED = -1

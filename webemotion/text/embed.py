@@ -16,7 +16,7 @@ import torch
 
 from common.cli import UserError, entry_point
 from common.data import pickles
-from common.engine.runlog import log_to
+from common.engine.run_folder import log_to
 from webemotion.text import checkpoint, models
 from webemotion.text.dictionary import read_dictionary
 

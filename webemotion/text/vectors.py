@@ -14,7 +14,7 @@ import numpy as np
 
 from common.cli import UserError, entry_point
 from common.data import pickles
-from common.engine.runlog import log_to
+from common.engine.run_folder import log_to
 from common.flags import at_least_0, count
 from webemotion import lists
 from webemotion.text.dictionary import read_dictionary

@@ -1,5 +1,5 @@
 """Adapters of the adacm kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.adacm import pieces, training
+from benchmarks.parity.adacm import adapters, training
 
-__all__ = ["pieces", "training"]
+__all__ = ["adapters", "training"]

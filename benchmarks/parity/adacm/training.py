@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adacm.artefacts import best_before
+from adacm.authors_files import best_before
 from adacm.main import SHRINK
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet
-from benchmarks.parity.adacm.pieces import CPU, LETTERS, build_method, step_row
+from benchmarks.parity.adacm.adapters import CPU, LETTERS, build_method, step_row
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.measure import by_epoch, end_state, seeded_images
 from benchmarks.parity.registry import adapter
-from common.data.loaders import GivenStream
-from common.engine.ema import StateEMA
+from common.data.streams import GivenStream
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.metrics.classification import classification_report
+from common.nn.ema import StateEMA
 
 
 class _Recorder(Callback):

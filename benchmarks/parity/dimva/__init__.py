@@ -1,5 +1,5 @@
 """Adapters of the dimva kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.dimva import pieces, training
+from benchmarks.parity.dimva import adapters, training
 
-__all__ = ["pieces", "training"]
+__all__ = ["adapters", "training"]

@@ -13,11 +13,11 @@ from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.registry import adapter
 from common.cli import UserError
-from common.data.loaders import GivenStream
+from common.data.streams import GivenStream
 from common.engine.method import Method, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
-from dimva import artefacts, evaluation
-from dimva.artefacts import Files
+from dimva import authors_files, evaluation
+from dimva.authors_files import Files
 from dimva.evaluation import JUDGED
 from dimva.method import Dimensional, Settings
 from dimva.model import LAST_STAGE, DimensionalResNet, build_optimizer, freeze, schedule
@@ -180,7 +180,7 @@ def selection(case: Case) -> dict:
         trainer.fit()
         loaded, error, after = -1, "", []
         try:
-            loaded = int(artefacts.tested_state(files)["weight"].item())
+            loaded = int(authors_files.tested_state(files)["weight"].item())
             after = [f"{name}:{kind}" for name, kind in evaluation.AFTER_LOADING]
         except UserError:
             error = "FileNotFoundError"

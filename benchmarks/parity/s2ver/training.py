@@ -13,16 +13,16 @@ from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.measure import by_epoch, end_state, seeded_images
 from benchmarks.parity.registry import adapter
-from benchmarks.parity.s2ver.pieces import build_method, step_row
-from common.data.loaders import GivenStream
+from benchmarks.parity.s2ver.adapters import build_method, step_row
+from common.data.streams import GivenStream
 from common.engine import checkpoint
-from common.engine.ema import ParameterEMA
 from common.engine.method import Method, StepOutput
-from common.engine.runlog import RunFolder
-from common.engine.schedule import cosine_schedule
+from common.engine.run_folder import RunFolder
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.metrics.classification import classification_report
-from s2ver.artefacts import BEST, BestCheckpoint
+from common.nn.ema import ParameterEMA
+from common.nn.schedule import cosine_schedule
+from s2ver.authors_files import BEST, BestCheckpoint
 from s2ver.method import S2VER
 from s2ver.model import build_model, build_optimizer
 

@@ -10,9 +10,9 @@ from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.registry import adapter
 from benchmarks.parity.ssfer.stages import boxes_of_all, finetune_trajectory, semi_trajectory
-from common.engine.ema import ParameterEMA
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Method, Progress, StepOutput
+from common.nn.ema import ParameterEMA
 from ssfer import data, evaluate, objective
 from ssfer.method import (
     EMATeacher,

@@ -13,7 +13,7 @@ from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.measure import seeded_images, weight_summary
 from benchmarks.parity.registry import adapter
-from common.data.loaders import GivenStream
+from common.data.streams import GivenStream
 from common.engine.method import Method, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
 from webemotion.catalogue import SCRIPTS, Script

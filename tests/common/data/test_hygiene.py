@@ -9,8 +9,8 @@ from common.cli import UserError
 from common.data.check import decode_error, drop_unreadable
 from common.data.dataset import open_rgb
 from common.data.images import content_digests, decode, escaping_link, printable
-from common.data.readers import reader
-from common.data.readers.folder import read_folders
+from common.datasets.readers import reader
+from common.datasets.readers.folder import read_folders
 
 RED, GREEN = (200, 30, 20), (10, 180, 40)
 

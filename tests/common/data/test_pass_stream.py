@@ -3,7 +3,7 @@
 import pytest
 
 from common.cli import UserError
-from common.data.loaders import PassStream
+from common.data.streams import PassStream
 
 ITEMS = range(7)
 

@@ -6,10 +6,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.cli import UserError
-from common.data.layout import lay_out
-from common.data.readers import reader
-from common.data.readers.own_split import hold_out
 from common.data.splits import hold_out_validation, labelled_split, random_halves
+from common.datasets.layout import lay_out
+from common.datasets.readers import reader
+from common.datasets.readers.own_split import hold_out
 
 FEW = settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -12,8 +12,8 @@ import s2ver.data
 import s2ver.options
 from common.cli import UserError
 from common.data import split_files
-from common.data.__main__ import main
-from common.data.readers import rafdb, reader
+from common.datasets.__main__ import main
+from common.datasets.readers import rafdb, reader
 
 CLASSES = rafdb.CLASSES
 

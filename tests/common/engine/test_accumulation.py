@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.data.loaders import GivenStream
+from common.data.streams import GivenStream
 from common.engine.method import Method, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from common.engine.method import Method, StepOutput
-from common.engine.runlog import RunFolder
+from common.engine.run_folder import RunFolder
 from common.engine.trainer import Callback, Recipe, Trainer
 
 

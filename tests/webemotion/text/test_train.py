@@ -9,7 +9,7 @@ import torch
 
 from common.cli import UserError
 from common.data import pickles
-from common.data.twins import emotions
+from common.datasets.standins import emotions
 from webemotion import lists
 from webemotion.lists import Entry
 from webemotion.text import checkpoint, embed, models, train, vectors

@@ -1,0 +1,102 @@
+"""The files of fine-tuning: weights under the authors' names, and where a run's stages stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from common.cli import UserError
+from common.engine import checkpoint
+from common.engine.run_folder import LAST
+from common.engine.trainer import Trainer
+
+RESULTS = "results.json"
+STAGES = ("stage2", "stage3")
+
+
+@dataclass(frozen=True)
+class Released:
+    """One of the authors' checkpoints.
+
+    Attributes:
+        dataset: a key of :data:`ssfer.data.CLASSES`.
+        fraction: labelled share of the training images, as in the file's name.
+        paper: accuracy in the paper's table, percent.
+        notebook: accuracy that the authors' notebook printed for the file, percent.
+        correct, images: the counts behind it.
+    """
+
+    dataset: str
+    fraction: str
+    paper: float
+    notebook: float
+    correct: int
+    images: int
+
+    @property
+    def file(self) -> str:
+        """``SSFER_<dataset>_<fraction>_model.pth``."""
+        return weights_name(self.dataset, self.fraction)
+
+
+RELEASED = (
+    Released("RAFDB", "0.05", 80.96, 81.29, 2494, 3068),
+    Released("RAFDB", "0.10", 85.07, 85.37, 2619, 3068),
+    Released("RAFDB", "0.25", 88.23, 88.89, 2727, 3068),
+    Released("FERPlus", "0.05", 81.77, 81.94, 5817, 7099),
+    Released("FERPlus", "0.10", 83.95, 83.90, 5956, 7099),
+    Released("FERPlus", "0.25", 85.82, 85.81, 6092, 7099),
+    Released("AffectNet7", "0.01", 59.08, 59.83, 2094, 3500),
+    Released("AffectNet7", "0.05", 64.02, 64.06, 2242, 3500),
+    Released("AffectNet7", "0.10", 65.37, 65.34, 2287, 3500),
+    Released("AffectNet8", "0.01", 53.85, 53.93, 2157, 4000),
+    Released("AffectNet8", "0.05", 60.17, 60.15, 2406, 4000),
+    Released("AffectNet8", "0.10", 61.65, 61.70, 2468, 4000),
+)
+
+
+def fraction_text(fraction: float) -> str:
+    """``0.05``, ``0.10``; more digits where two do not say it."""
+    short = f"{fraction:.2f}"
+    return short if float(short) == fraction else f"{fraction:g}"
+
+
+def weights_name(dataset: str, fraction: float | str) -> str:
+    """File name of a run's weights; a `fraction` that is text stands as it is."""
+    text = fraction if isinstance(fraction, str) else fraction_text(fraction)
+    return f"SSFER_{dataset}_{text}_model.pth"
+
+
+def released(file: str) -> Released | None:
+    """What is known of a checkpoint by its file name."""
+    return next((row for row in RELEASED if row.file == Path(file).name), None)
+
+
+def averaged_weights(trainer: Trainer) -> dict[str, Tensor]:
+    """The state dict that a stage is evaluated with, under timm's names."""
+    teacher = getattr(trainer.method, "teacher", None)
+    if teacher is not None:
+        return {name: value.cpu().clone() for name, value in teacher.state_dict().items()}
+    with trainer.averaged():
+        state = trainer.method.model.state_dict()
+        return {name: value.cpu().clone() for name, value in state.items()}
+
+
+def save_weights(trainer: Trainer, path: Path) -> None:
+    """Write :func:`averaged_weights` as a plain state dict, in one step."""
+    checkpoint.save(averaged_weights(trainer), path)
+
+
+def run_of(path: Path) -> Path:
+    """The run that `path` belongs to: its folder, a stage's folder, or a ``last.ckpt``.
+
+    Raises:
+        UserError: there is no run.
+    """
+    place = path.absolute()
+    for folder in (place, *place.parents[:3]):
+        if any((folder / part / STAGES[0] / LAST).is_file() for part in (".", "fold0")):
+            return folder
+    raise UserError(f"there is no run to go on with at {path}; give its --out folder.")
