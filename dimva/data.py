@@ -231,7 +231,7 @@ def dataset_folder(root: Path, dataname: str) -> Path:
 
 def _read_classes(dataname: str, root: Path) -> Manifest:
     order = sorted(objective.label_order(dataname))
-    twin = "; `python -m common.datasets twin va --out data/va` draws a stand-in for --data_root data/va"
+    twin = "; `python -m common.datasets twin va --out data/va` draws a stand-in for data/va"
     hint = (
         f"expected {dataname} as {root}/<train, val, test>/<class>/<image> with the classes "
         f"{', '.join(order)}{twin if dataname == 'FI' else ''}. --data_root moves the tree."

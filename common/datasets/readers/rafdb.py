@@ -26,8 +26,8 @@ COUNTS = {
 LABEL_FILE = "list_patition_label.txt"  # the official spelling
 HELP = (
     f"expected Image/aligned/ and EmoLabel/{LABEL_FILE}, or train/ and test/ with a folder a class;"
-    " `python -m common.datasets twin rafdb --out data/rafdb` draws a stand-in, and RAF-DB itself is"
-    " to be asked for at http://www.whdeng.cn/RAF/model1.html"
+    " `python -m common.datasets twin rafdb --out data/rafdb` draws a stand-in, and RAF-DB itself"
+    " is to be asked for at http://www.whdeng.cn/RAF/model1.html"
 )
 
 

@@ -1,8 +1,8 @@
 """Drawn faces as image folders: expressions by class, and faces without a label.
 
 The faces are those of :mod:`common.datasets.standins.rafdb`; contempt, which that dataset does
-not have, is a slight pull of the lips' corners (Ekman and Friesen's prototype is one-sided, which the
-drawings are not).
+not have, is a slight pull of the lips' corners (Ekman and Friesen's prototype is one-sided, which
+the drawings are not).
 """
 
 from __future__ import annotations
