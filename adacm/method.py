@@ -56,11 +56,11 @@ class AdaCM(Method):
         logits, _ = self.model(labelled["weak"])
         strong, _ = self.model(unlabelled["strong"])
         output = self.losses(logits, labelled["label"], weak0, weak1, strong, features0, features1)
-        if "hidden" in unlabelled:  # for statistics; no loss sees it
-            hidden, mask = unlabelled["hidden"], output.details["mask"]
-            right = (output.details["pseudo_label"] == hidden) & mask
+        if "true_label" in unlabelled:  # for statistics; no loss sees it
+            true_label, mask = unlabelled["true_label"], output.details["mask"]
+            right = (output.details["pseudo_label"] == true_label) & mask
             output.logs["pseudo_true_ratio"] = right.sum() / (mask.sum() + 1e-7)
-            output.details["hidden"] = hidden
+            output.details["true_label"] = true_label
         return output
 
     def losses(

@@ -21,7 +21,7 @@ from benchmarks.report.content import Report
 from common.cli import UserError
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS as GENERATORS
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 from common.engine.run_folder import log_to
 from common.metrics.protocols import MEANING
 

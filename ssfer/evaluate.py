@@ -20,7 +20,7 @@ from torch import nn
 from common.cli import UserError, choose_device, entry_point
 from common.data.manifest import Manifest
 from common.engine.evaluate import collect_logits
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 from common.engine.method import Method
 from common.engine.precision import DTYPES, autocast
 from common.engine.run_folder import log_to

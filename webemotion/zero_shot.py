@@ -17,7 +17,7 @@ from torch import nn
 
 from common.cli import UserError
 from common.data.streams import eval_loader, plain_errors
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 from common.engine.method import to_device
 from common.engine.run_folder import RunFolder
 from webemotion import checkpoints, data, lists

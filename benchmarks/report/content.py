@@ -8,7 +8,7 @@ from benchmarks.report import effects, evidence_tables, figures, tables
 from benchmarks.report.canvas import Drawing, csv_text, file_name
 from benchmarks.report.collect import Run
 from benchmarks.report.history import History
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 MADE_BY = {
     "claims": ("No claim has a result here.", "python -m benchmarks claims --run"),

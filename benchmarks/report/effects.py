@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.report.canvas import INK, SERIES, Drawing, csv_text, finish, plain, prepare, styled
 from benchmarks.report.collect import mapping
 from benchmarks.report.tables import NONE, Cell, Table, number, records_cell, text
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 WRAPPERS = ("differences", "sets", "comparisons", "effects")
 """Keys that say nothing about what is compared."""

@@ -12,7 +12,7 @@ from benchmarks.report.content import MADE_BY, Report
 from benchmarks.report.html_parts import figure_html, figures_html, matrix_html, spark, table_html
 from benchmarks.report.html_runs import dialog, run_dialogs, run_link
 from benchmarks.report.markup import Html, download, raw, tag
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ import re
 from benchmarks.report import effects, evidence_tables, tables
 from benchmarks.report.canvas import Drawing
 from benchmarks.report.content import MADE_BY, Report
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 FIGURES = "figures"
 

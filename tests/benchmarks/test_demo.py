@@ -10,7 +10,7 @@ from benchmarks import demo, demo_trainings
 from benchmarks.__main__ import main
 from benchmarks.demo_trainings import QUICK, TRAININGS, Training
 from benchmarks.report import evidence_tables
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 PAPERS = set(evidence_tables.PAPERS)
 

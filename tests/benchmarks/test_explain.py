@@ -7,7 +7,7 @@ import pytest
 from benchmarks import explain, ledger, planning
 from common import quirks
 from common.cli import UserError
-from common.engine.launch import plain
+from common.flags import plain
 
 ROWS = ledger.load(measured=False)
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.report import collect, tables
 from benchmarks.report.markup import tag
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 from common.metrics.protocols import four_protocols
 
 CLASSES = ["awe", "<b>fear</b>"]

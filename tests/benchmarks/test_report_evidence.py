@@ -11,7 +11,7 @@ from benchmarks.report import collect, effects, evidence_tables, history, write_
 from benchmarks.report.collect import Run
 from benchmarks.report.html_parts import spark
 from common.cli import UserError
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 
 CLAIM = {
     "claim": "A beats B <b>",

@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 from common import flags, quirks
 from common.engine import checkpoint
 from s2ver import data
-from s2ver.main import QUIRKS
+from s2ver.main import EXPERIMENT
 from s2ver.model import build_model
 from s2ver.options import build_parser
 
@@ -240,11 +240,11 @@ def test_corrected_turns_on_what_the_register_lists(command, place, tiny):
     seen = command([*tiny, "--corrected"], place)
     assert seen.code == 0, seen.err
     config = seen.json("config.json")
-    corrections = [q.corrected for q in quirks.load(QUIRKS) if q.corrected]
+    corrections = [q.corrected for q in quirks.load(EXPERIMENT.quirks) if q.corrected]
     assert len(corrections) >= 5
     for wanted in corrections:
         assert wanted.items() <= config["arguments"].items()
-    open_ones = {q.name for q in quirks.load(QUIRKS) if not q.corrected}
+    open_ones = {q.name for q in quirks.load(EXPERIMENT.quirks) if not q.corrected}
     assert set(config["quirks_in_force"]) <= open_ones
     assert torch.load(seen.folder / "model_best.pth", weights_only=True)["it"] == 2
 

@@ -18,7 +18,7 @@ from common.cli import UserError, choose_device, entry_point
 from common.data.streams import PassStream, eval_loader
 from common.engine import checkpoint as checkpoints
 from common.engine import launch
-from common.engine.callback import Callback
+from common.engine.trainer import Callback
 from common.engine.method import Batches, Method, Progress, StepOutput, to_device
 from common.engine.run_folder import CONFIG, ENVIRONMENT, RunFolder, environment, log_to
 from common.engine.trainer import Recipe, Trainer
