@@ -18,11 +18,10 @@ from benchmarks.parity import command as parity_command
 from benchmarks.report import evidence_tables, tables
 from benchmarks.report.command import build_parser, gather, write
 from benchmarks.report.content import Report
-from common.cli import UserError
+from common.cli import UserError, log_to
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS as GENERATORS
 from common.engine.run_folder import DRAWN
-from common.engine.run_folder import log_to
 from common.metrics.protocols import MEANING
 
 NEXT = """\

@@ -21,8 +21,7 @@ from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face
 from common.datasets.standins.people import Identity
 from common.engine import checkpoint
-from common.engine.run_folder import read_summary
-from common.engine.run_folder import LAST, SUMMARY
+from common.engine.run_folder import LAST, SUMMARY, read_summary
 from common.files import write_json
 from s2ver.authors_files import BEST
 from s2ver.model import HEADS

@@ -26,8 +26,7 @@ from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS
-from common.engine.run_folder import DRAWN
-from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
+from common.engine.run_folder import DRAWN, ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
 from ssfer.authors_files import RESULTS as RUN_RESULTS
 from ssfer.pretrain_options import NAME

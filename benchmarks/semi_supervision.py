@@ -25,8 +25,7 @@ from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS
-from common.engine.run_folder import DRAWN, read_summary
-from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
+from common.engine.run_folder import DRAWN, ENVIRONMENT, LAST, SUMMARY, read_summary
 from s2ver import authors_files as s2ver_artefacts
 from s2ver import main as s2ver_command
 

@@ -25,8 +25,7 @@ from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.readers.va import read_ratings
 from common.datasets.standins.va import WORDS
 from common.datasets.twin import TWINS
-from common.engine.run_folder import DRAWN
-from common.engine.run_folder import ENVIRONMENT
+from common.engine.run_folder import DRAWN, ENVIRONMENT
 from common.flags import count
 from dimva import train as training
 from dimva.authors_files import FINAL, Files

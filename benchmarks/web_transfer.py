@@ -27,8 +27,7 @@ from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS
-from common.engine.run_folder import DRAWN
-from common.engine.run_folder import ENVIRONMENT, SUMMARY
+from common.engine.run_folder import DRAWN, ENVIRONMENT, SUMMARY
 from common.files import write_json
 from webemotion.text import embed
 from webemotion.text import train as text_training

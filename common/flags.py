@@ -191,6 +191,18 @@ def add_machine_flags(group: _Group, add: Callable | None = None) -> None:
         (add or group.add_argument)(flag, neutral=True, **switch, **settings)
 
 
+class GivenFlags(set):
+    """Names of the arguments that the user gave.
+
+    Attributes:
+        argv: the command line itself.
+    """
+
+    def __init__(self, names=(), argv: tuple[str, ...] = ()):
+        super().__init__(names)
+        self.argv = list(argv)
+
+
 def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
     """Read a command line; the YAML file of ``--c``, where given, speaks before it.
 
@@ -199,7 +211,7 @@ def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
         argv: the arguments.
 
     Returns:
-        (namespace, names of the arguments that the user gave).
+        (namespace, :class:`GivenFlags`).
 
     Raises:
         UserError: the file of ``--c`` cannot be read or names a flag that does not exist.
@@ -211,7 +223,7 @@ def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
     probe = build()
     for action in probe._actions:
         action.default = argparse.SUPPRESS
-    return args, set(vars(probe.parse_args(argv)))
+    return args, GivenFlags(vars(probe.parse_args(argv)), argv)
 
 
 def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:

@@ -63,7 +63,11 @@ def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
     return splits.draw_balanced(train, labels, seed)
 
 
-def read(args, manifest_of: Callable[[object], Manifest] = read_manifest) -> splits.Images:
+def read(
+    args,
+    given_flags: set[str] = frozenset(),
+    manifest_of: Callable[[object], Manifest] = read_manifest,
+) -> splits.Images:
     """Read the images and say which are labelled: drawn, read back, or those of ``--split``.
 
     Args:

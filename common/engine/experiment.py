@@ -37,6 +37,7 @@ from common.engine.run_folder import (
 )
 from common.engine.state import seed_everything
 from common.engine.trainer import Callback, Evaluator, Recipe, Trainer
+from common.flags import GivenFlags
 from common.nn.ema import ParameterEMA, StateEMA
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def _nothing(*_) -> None:
     """What most papers need here."""
 
 
-def _gpu(args: Args, given_flags: set[str]) -> int | None:
+def _gpu(args: Args, given_flags: GivenFlags) -> int | None:
     return getattr(args, "gpu", None)
 
 
@@ -84,12 +85,12 @@ class Experiment:
         command: what a person types before the flags.
         quirks: the package's register.
         parser: makes the parser; its flags say themselves whether a continuation may differ.
-        read: args -> the images, checked and split.
+        read: (args, the given flags) -> the images, checked and split.
         build: (args, images, device) -> the parts.
         folder: args -> the run folder.
-        check: (args, names of the given flags) -> None: refuses what cannot run, and resolves
+        check: (args, the given flags) -> None: refuses what cannot run, and resolves
             flags that set others, before anything is read.
-        gpu: (args, names of the given flags) -> CUDA index that was asked for, if any; it may
+        gpu: (args, the given flags) -> CUDA index that was asked for, if any; it may
             set ``args.device`` where a published default means something else.
         labels: name of the argument that says how many images are labelled, which ``--split``
             decides where it is given; empty where there is no such argument.
@@ -110,11 +111,11 @@ class Experiment:
     command: str
     quirks: Path
     parser: Callable[[], flags.Parser]
-    read: Callable[[Args], Images]
+    read: Callable[[Args, GivenFlags], Images]
     build: Callable[[Args, Images, torch.device], Parts]
     folder: Callable[[Args], RunFolder]
-    check: Callable[[Args, set[str]], None] = _nothing
-    gpu: Callable[[Args, set[str]], int | None] = _gpu
+    check: Callable[[Args, GivenFlags], None] = _nothing
+    gpu: Callable[[Args, GivenFlags], int | None] = _gpu
     labels: str = ""
     labels_are_share: bool = False
     seed: str = "seed"
@@ -160,7 +161,7 @@ class Experiment:
         distributed.join(place, device)
         try:
             self.resolve(args, given_flags, device)
-            self._run(args, argv, device)
+            self._run(args, given_flags, argv, device)
         except distributed.ToldElsewhere:
             return EXIT_USER_ERROR
         except Interrupted as stop:
@@ -171,7 +172,7 @@ class Experiment:
             distributed.leave()
         return 0
 
-    def resolve(self, args: Args, given_flags: set[str], device: torch.device) -> None:
+    def resolve(self, args: Args, given_flags: GivenFlags, device: torch.device) -> None:
         """Decide, in place and once, every flag that another flag decides; warn of idle ones.
 
         Raises:
@@ -195,11 +196,13 @@ class Experiment:
             flag = "--load_path" if hasattr(args, "load_path") else "--resume"
             raise UserError(f"{flag} {source} does not exist; give a run folder or a checkpoint.")
 
-    def _run(self, args: Args, argv: list[str], device: torch.device) -> None:
+    def _run(
+        self, args: Args, given_flags: GivenFlags, argv: list[str], device: torch.device
+    ) -> None:
         """All that can be refused is refused before the first file is written or replaced."""
         run = self.folder(args)
         distributed.from_main(run.check)
-        images = distributed.from_main(lambda: self.read(args))
+        images = distributed.from_main(lambda: self.read(args, given_flags))
         per_process = distributed.rank() if getattr(args, "seed_per_process", False) else 0
         seed_everything(getattr(args, self.seed) + per_process)
         trainer, source = distributed.together(lambda: self.prepare(args, images, run, device))

@@ -34,6 +34,7 @@ class Recipe:
 
     Attributes:
         epochs, steps_per_epoch: length of the training in steps, a batch of every stream each.
+        start_epoch: epochs that count as trained when it begins.
         clip: gradient-norm clip where > 0.
         clip_scaled: with fp16, clip before the loss scale is taken out.
         precision: ``fp32``, ``bf16`` or ``fp16``.
@@ -50,6 +51,7 @@ class Recipe:
 
     epochs: int
     steps_per_epoch: int
+    start_epoch: int = 0
     clip: float = 0.0
     clip_scaled: bool = False
     precision: str = "fp32"
@@ -130,7 +132,7 @@ class Trainer:
         method.channels_last = recipe.channels_last
         self._forward = distributed.shared_step(method)
         self.scaler = grad_scaler(device, recipe.precision)
-        self.progress = Progress(0, 0, recipe.epochs, recipe.steps_per_epoch)
+        self.progress = Progress(recipe.start_epoch, 0, recipe.epochs, recipe.steps_per_epoch)
         self.history: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
         self.rate_used: float | None = None

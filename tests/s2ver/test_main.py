@@ -17,8 +17,9 @@ PROTOCOLS = {"best_on_test", "last", "median_last_20", "val_selected"}
 
 def split_of(tiny, *words, folder):
     """The images a command would train on."""
-    args, _ = flags.parse(build_parser, [*tiny, *words])
-    return args, data.split(data.read(args, 1), args, folder / "index.npy")
+    argv = [*tiny, *words, "--save_dir", str(folder)]
+    args, given_flags = flags.parse(build_parser, argv)
+    return args, data.read(args, given_flags)
 
 
 def same_tensors(left, right):

@@ -12,11 +12,10 @@ from torch import nn
 from common.cli import Interrupted
 from common.data.streams import GivenStream
 from common.engine import checkpoint
-from common.engine.trainer import Callback
 from common.engine.method import Method, StepOutput
 from common.engine.pseudo_labels import COLUMNS, FIGURE, TABLE, PseudoLabelDiagnostics
 from common.engine.run_folder import LAST, METRICS, RunFolder
-from common.engine.trainer import Recipe, Trainer
+from common.engine.trainer import Callback, Recipe, Trainer
 
 CLASSES = ("calm", "joy", "fear")
 NO_ROW: dict = {"epoch": 1}
