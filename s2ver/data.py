@@ -13,6 +13,7 @@ from common.data.manifest import Manifest
 from common.data.streams import SampledStream, eval_loader
 from common.datasets import registry
 from common.datasets.readers.folder import read_folders, unknown_dataset
+from common.flags import GivenFlags
 from s2ver.authors_files import index_to_read
 
 Views = dict[str, Callable]
