@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from common.cli import UserError
-from common.engine.pickled import foreign_classes
 
 if TYPE_CHECKING:
     from common.engine.trainer import Trainer
@@ -48,10 +48,9 @@ def load(path: Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0] if str(error) else "unreadable pickle"
-        if classes := foreign_classes(path):
-            named = ", ".join(classes[:3]) + (" and others" if len(classes) > 3 else "")
-            reason = f"it holds a pickled {named}"
+        # torch names the class, and goes on with advice to load the file all the same.
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a pickled {name[1]}" if name else "it is no pickle of tensors"
         raise UserError(
             f"{path} cannot be read safely ({reason}); expected a checkpoint of tensors and plain "
             "containers. Re-save it as a state dict with torch.save(model.state_dict(), …)."
