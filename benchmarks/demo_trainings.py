@@ -118,7 +118,7 @@ def _pretraining(size: Size, out: Path) -> list:
 
 
 def _fine_tuning(size: Size, out: Path) -> list:
-    from ssfer.pretrain_options import NAME
+    from ssfer.pretrain.options import NAME
 
     checkpoint = out / "runs" / "ssfer_pretraining" / f"{NAME}_{size.epochs}.pth"
     epochs = max(2, size.epochs)

@@ -29,7 +29,7 @@ from common.datasets.twin import TWINS
 from common.engine.run_folder import DRAWN, ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
 from ssfer.authors_files import RESULTS as RUN_RESULTS
-from ssfer.pretrain_options import NAME
+from ssfer.pretrain.options import NAME
 
 CLAIMS = {
     "pretraining": "masked-autoencoder pre-training beats random weights (stage 2)",
