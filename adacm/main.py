@@ -139,7 +139,7 @@ def _run(argv: list[str]) -> int:
     device = _device(args, explicit)
     register = quirks.load(QUIRKS)
     _settle(args, explicit, device, register)
-    split_files.settle(args, explicit, "n_labeled")
+    split_files.resolve(args, explicit, "n_labeled")
     run = RunFolder(Path(args.out), flags=("--out", "--out"))
     run.check(overwrite=True)
     manifest = data.read(args, args.num_workers)

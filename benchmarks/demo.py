@@ -19,8 +19,8 @@ from benchmarks.report import evidence_tables, tables
 from benchmarks.report.command import build_parser, gather, write
 from benchmarks.report.content import Report
 from common.cli import UserError
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS as GENERATORS
 from common.engine.launch import DRAWN
 from common.engine.run_folder import log_to
 from common.metrics.protocols import MEANING
@@ -40,7 +40,7 @@ def draw_data(twin: str, size: Size, out: Path) -> int:
         there = json.loads((folder / DRAWN_MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         there = {}
-    identity = {**wanted, "generator": GENERATORS[twin][1]}
+    identity = {**wanted, "generator": STANDINS[twin].version}
     if isinstance(there, dict) and all(there.get(k) == v for k, v in identity.items()):
         print(f"{folder} is there already.")
         return 0

@@ -24,8 +24,8 @@ import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
@@ -89,7 +89,7 @@ def draw(name: str, scale: float, size: Size, work: Path) -> dict:
         if data_command.main([str(word) for word in words]):
             raise UserError("the stand-in data could not be drawn.")
     mark = json.loads((folder / DRAWN_MARK).read_text(encoding="utf-8"))
-    found, wanted = (mark["scale"], mark["generator"]), (scale, TWINS[name][1])
+    found, wanted = (mark["scale"], mark["generator"]), (scale, STANDINS[name].version)
     if found != wanted:
         raise UserError(
             f"{folder} was drawn otherwise (scale {found[0]}, version {found[1]}) than this "

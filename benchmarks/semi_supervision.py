@@ -23,8 +23,8 @@ from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.face_recognition import Recognition
 from benchmarks.verdict import interval, overall, verdict
 from common.cli import UserError, entry_point
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN, read_summary
 from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
 from s2ver import authors_files as s2ver_artefacts
@@ -182,7 +182,7 @@ def _draw(comparison: Comparison, size: Size, work: Path) -> dict:
         if data_command.main(words):
             raise UserError("the stand-in data could not be drawn.")
     mark = json.loads((twin / DRAWN_MARK).read_text(encoding="utf-8"))
-    if (mark["scale"], mark["generator"]) != (size.scale, TWINS[comparison.twin][1]):
+    if (mark["scale"], mark["generator"]) != (size.scale, STANDINS[comparison.twin].version):
         raise UserError(
             f"{twin} was drawn otherwise (scale {mark['scale']}, version {mark['generator']}) than "
             "this comparison needs; delete the folder, and the runs beside it, or give another "

@@ -21,10 +21,10 @@ import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.readers.va import read_ratings
 from common.datasets.standins.va import WORDS
-from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
 from common.engine.run_folder import ENVIRONMENT
 from common.flags import count
@@ -147,7 +147,7 @@ def prepare(size: Size, args, data: str) -> dict:
             if data_command.main(["twin", "va", "--out", str(root), *flags]):
                 raise UserError("the stand-in data could not be drawn.")
         mark = json.loads((root / DRAWN_MARK).read_text(encoding="utf-8"))
-        if (mark["scale"], mark["generator"]) != (size.scale, TWINS["va"][1]):
+        if (mark["scale"], mark["generator"]) != (size.scale, STANDINS["va"].version):
             raise UserError(
                 f"{root} was drawn otherwise (scale {mark['scale']}, version {mark['generator']}) "
                 "than this comparison needs; delete the folder, and the runs beside it, or give "

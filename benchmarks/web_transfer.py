@@ -25,8 +25,8 @@ import common.datasets.__main__ as data_command
 from benchmarks import comparison
 from benchmarks.verdict import interval, verdict
 from common.cli import UserError, entry_point
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS
 from common.engine.launch import DRAWN
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from common.files import write_json
@@ -102,7 +102,7 @@ class Comparison:
             drawing = ["twin", "webtags", "--out", str(self.data), "--scale", str(self.size.scale)]
             _must(data_command.main([*drawing, "--seed", "0"]), "drawing the stand-in")
         mark = json.loads((self.data / DRAWN_MARK).read_text(encoding="utf-8"))
-        if (mark["scale"], mark["generator"]) != (self.size.scale, TWINS["webtags"][1]):
+        if (mark["scale"], mark["generator"]) != (self.size.scale, STANDINS["webtags"].version):
             raise UserError(
                 f"{self.data} was drawn otherwise than this comparison needs; delete {self.root}, "
                 "or give another --work."

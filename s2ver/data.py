@@ -11,7 +11,7 @@ from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.streams import SampledStream, eval_loader
-from common.datasets import registry
+from common.datasets import catalogue
 from common.datasets.readers.folder import read_folders, unknown_dataset
 
 Views = dict[str, Callable]
@@ -46,9 +46,9 @@ def read(args, workers: int) -> Manifest:
         UserError: unknown dataset, missing folders, another class count, too many bad images.
     """
     given = [args.train_data_dir, args.test_data_dir]
-    if registry.describe(args.dataset) is None and not all(given):
+    if catalogue.describe(args.dataset) is None and not all(given):
         raise unknown_dataset(args.dataset)
-    train, test = registry.default_folders(args.dataset, Path(args.data_dir))
+    train, test = catalogue.default_folders(args.dataset, Path(args.data_dir))
     folders = {
         "train": Path(args.train_data_dir or train),
         "test": Path(args.test_data_dir or test),

@@ -21,7 +21,7 @@ from common import flags, quirks
 from common.cli import UserError, choose_device, entry_point
 from common.data import cache, split_files, splits
 from common.data.manifest import Manifest
-from common.datasets import registry
+from common.datasets import catalogue
 from common.engine import launch
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Method
@@ -150,7 +150,7 @@ def build_trainer(
 
 def _polarity(args, images: splits.SplitImages) -> list[int]:
     if args.polarity == "dataset":
-        return registry.polarity(args.dataset, images.train.classes)
+        return catalogue.polarity(args.dataset, images.train.classes)
     if args.polarity == "equal":
         return [1] * args.num_classes
     try:
@@ -208,7 +208,7 @@ def train(argv: list[str], entry: Entry = PUBLISHED) -> int:
     device = choose_device(args.device, args.gpu)
     register = quirks.load(QUIRKS)
     _settle(args, explicit, device, register)
-    split_files.settle(args, explicit, "num_labels")
+    split_files.resolve(args, explicit, "num_labels")
     run = RunFolder(Path(args.save_dir) / args.save_name)
     index_file = authors_files.index_file(run.path, args.dataset, args.num_labels)
     run.check(args.overwrite)

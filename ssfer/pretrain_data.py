@@ -13,7 +13,7 @@ from common.data import cache
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
-from common.data.sharded import ShardedPassStream
+from common.data.streams import ShardedPassStream
 from common.datasets.readers.folder import images_below, is_drawn
 from common.engine import distributed
 from ssfer.views import crop_view, square_eval_view
