@@ -60,7 +60,7 @@ def draw(need: Need) -> None:
     Raises:
         UserError: it cannot be drawn.
     """
-    from common.datasets.twin import make_twin
+    from common.datasets.standins.twin import make_twin
 
     if not need.place.exists():
         need.place.parent.mkdir(parents=True, exist_ok=True)
@@ -75,20 +75,19 @@ def look_at(need: Need) -> tuple[str | None, list[str]]:
     Returns:
         (None where it can be read, where its counts differ from the published ones).
     """
-    from common.datasets import readers
+    from common.datasets import catalogue
     from common.datasets.doctor import examine
-    from common.datasets.published import differences
 
     if not need.reader:
         return (None if need.place.exists() else f"there is no {need.place}."), []
-    known = readers.canonical(need.reader) in readers.READERS
+    known = catalogue.canonical(need.reader) in catalogue.DATASETS
     if not need.place.is_dir():
         errors = examine(need.reader, need.place, workers=1, near=False).errors if known else []
         return (errors[0] if errors else f"there is no folder {need.place}."), []
     if not known:
         return None, []
     try:
-        return None, differences(readers.reader(need.reader)(need.place))
+        return None, catalogue.differences(catalogue.reader(need.reader)(need.place))
     except UserError as refusal:
         return str(refusal), []
 

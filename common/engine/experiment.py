@@ -193,7 +193,7 @@ class Experiment:
             # What is drawn does not depend on their number.
             args.num_workers = min(args.num_workers, os.cpu_count() or 1)
         if self.labels:
-            split_files.settle(args, given_flags, self.labels, self.labels_are_share)
+            split_files.resolve(args, given_flags, self.labels, self.labels_are_share)
         reasons = self.parser().without_effect()
         for name in sorted(given_flags & reasons.keys()):
             log.warning("--%s is accepted and has no effect: %s", name, reasons[name])

@@ -13,8 +13,8 @@ from common.data import cache
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
-from common.data.sharded import ShardedPassStream
 from common.data.splits import Images
+from common.data.streams import ShardedPassStream
 from common.datasets.readers.folder import images_below, is_drawn
 from common.engine import distributed
 from common.flags import GivenFlags

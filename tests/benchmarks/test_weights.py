@@ -10,7 +10,7 @@ from adacm.model import UnitNormResNet
 from benchmarks import ledger, weights
 from benchmarks.weights import Measured
 from common.cli import UserError
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 from s2ver.model import build_model
 from ssfer.vit import build_vit
 
