@@ -28,7 +28,7 @@ from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS
 from common.engine.run_folder import DRAWN, ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
-from ssfer.authors_files import RESULTS as RUN_RESULTS
+from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS
 from ssfer.pretrain.options import NAME
 
 CLAIMS = {

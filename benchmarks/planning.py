@@ -203,7 +203,7 @@ PROGRAMS: dict[str, Program] = {
         ),
     ),
     "ssfer/fine_tune.py": Program(
-        _options("ssfer.options"),
+        _options("ssfer.finetune.options"),
         _ssfer_place,
         lambda args, w: w.out / "run" / ("stage3" if args.semi_epochs else "stage2"),
         lambda run: ["--resume", run.parent],
