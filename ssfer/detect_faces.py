@@ -45,9 +45,9 @@ def _run(argv: list[str]) -> int:
                 f"the image {path} cannot be decoded ({error}); copy it again."
             ) from None
         (found,) = detector(torch.stack([image]))
-        rows.append(boxes.row_of(path.relative_to(args.images).as_posix(), args.detector, found))
+        rows.append(boxes.row_of(args.images, path, args.detector, found))
     boxes.write(rows, args.out)
-    single = sum(row[2] == 1 for row in rows)
+    single = sum(row[3] == 1 for row in rows)
     print(f"{len(rows)} images: {args.out}")
     print(f"one face in {single}; the others get the fallback box {faces.FALLBACK}.")
     if args.detector == "none":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,26 @@ from common.files import replacing
 from ssfer.finetune import faces
 
 CORNERS = ("x1", "y1", "x2", "y2")
-COLUMNS = ("path", "detector", "faces", *CORNERS, "confidence")
+COLUMNS = ("path", "sha256", "detector", "faces", *CORNERS, "confidence")
 EXPECTED = f"the columns {', '.join(COLUMNS)}, as `python -m ssfer.detect_faces` writes them"
 FAR = 1e6  # pixels; no corner is further out
 
 
-def row_of(path: str, detector: str, detections: np.ndarray) -> tuple:
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def row_of(folder: Path, image: Path, detector: str, detections: np.ndarray) -> tuple:
     """A row of the table: corners and confidence of the only face, else empty."""
     single = len(detections) == 1
     values = [float(value) for value in detections[0][:5]] if single else [""] * 5
-    return (path, detector, len(detections), *values)
+    name = image.relative_to(folder).as_posix()
+    return (name, content_hash(image), detector, len(detections), *values)
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Path of an image -> its box, int64 [4]: see :func:`ssfer.finetune.faces.box_of`.
+def read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
+    """Path of an image -> its hash and box, int64 [4]: see :func:`ssfer.finetune.faces.box_of`.
 
     Raises:
         UserError: missing or damaged file, a path that stands twice, or a cell that is no number.
@@ -43,32 +50,34 @@ def read(path: Path) -> dict[str, np.ndarray]:
     for i, name in enumerate(CORNERS):
         corners[single, i] = numbers(frame.loc[single, name], path, -FAR, FAR)
     return {
-        name: faces.box_of(corners[i : i + 1] if single[i] else corners[:0])
-        for i, name in enumerate(frame["path"])
+        name: (digest, faces.box_of(corners[i : i + 1] if single[i] else corners[:0]))
+        for i, (name, digest) in enumerate(zip(frame["path"], frame["sha256"], strict=True))
     }
 
 
-def attach(labelled: Manifest, folder: Path, boxes: dict[str, np.ndarray], path: Path) -> Manifest:
+def attach(labelled: Manifest, folder: Path, path: Path) -> Manifest:
     """A copy of a manifest with the column ``box``.
 
     Args:
         folder: that the paths of the file are relative to.
-        boxes: see :func:`read`.
-        path: of the file, for messages.
+        path: of the file of boxes.
 
     Raises:
-        UserError: the file misses images; says how many and names the first.
+        UserError: see :func:`read`; or the file misses images, or is of other ones.
     """
+    boxes, again = read(path), f"run `python -m ssfer.detect_faces --images {folder} --out {path}`"
     root = folder.absolute()
     names = [(labelled.root / p).relative_to(root).as_posix() for p in labelled.table["path"]]
     if missing := [name for name in names if name not in boxes]:
         raise UserError(
             f"{path} misses {len(missing)} of the {len(labelled)} images in {folder}, the first "
-            f"{missing[0]}; run `python -m ssfer.detect_faces --images {folder} --out {path}` "
-            "again."
+            f"{missing[0]}; {again} again."
         )
+    for name in names:
+        if boxes[name][0] != content_hash(folder / name):
+            raise UserError(f"{folder / name} has changed since {path} was made; {again} again.")
     copy = labelled.take(np.arange(len(labelled)))
-    copy.table = copy.table.assign(box=[boxes[name] for name in names])
+    copy.table = copy.table.assign(box=[boxes[name][1] for name in names])
     return copy
 
 

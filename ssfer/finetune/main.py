@@ -169,7 +169,7 @@ class Folds:
         self.split = self._draw()
         labelled = images.train.take(self.split.labelled)
         if args.boxes:
-            labelled = boxes.attach(labelled, args.traindir, boxes.read(args.boxes), args.boxes)
+            labelled = boxes.attach(labelled, args.traindir, args.boxes)
         self.parts = [(None, labelled, images.test)]
         if args.protocol == "kfold":
             folds = data.folds(len(labelled), args.k, args.random_state)

@@ -96,6 +96,8 @@ def build_supervised(args, stage: Stage, device: torch.device) -> Parts:
     detector = faces.nobody
     if args.Facemixup_active and args.detector != "file":
         detector = faces.build_detector(args.detector, args.detector_weights)
+        if detector is faces.nobody:
+            log.warning("--detector none: %s", faces.NO_DETECTOR)
     config = flags.settings_of(FaceMixConfig, args, one_forward=args.fast)
     method = FaceMix(model, args.nb_classes, config, detector)
     stream = data.supervised_stream(stage, args)

@@ -30,7 +30,9 @@ def test_folds_cover_the_labelled_images_once():
 
 
 def test_reading_names_the_classes(folders):
-    manifest = data.read("RAFDB", {"train": folders / "train", "test": folders / "test"}, 7)
+    manifest = data.read_manifest(
+        "RAFDB", {"train": folders / "train", "test": folders / "test"}, 7
+    )
     assert manifest.classes == data.CLASSES["RAFDB"]
     assert len(manifest.split("train")) == 56
 
@@ -44,26 +46,26 @@ def test_reading_names_the_classes(folders):
 )
 def test_other_classes_are_refused(folders, dataset, classes, told):
     with pytest.raises(UserError, match=told):
-        data.read(dataset, {"train": folders / "train"}, classes)
+        data.read_manifest(dataset, {"train": folders / "train"}, classes)
 
 
 def test_own_names_are_taken_under_an_own_dataset_name(own_folders):
     (own_folders / "train" / "Anger").rename(own_folders / "train" / "Rage")
-    manifest = data.read("mine", {"train": own_folders / "train"}, 7)
+    manifest = data.read_manifest("mine", {"train": own_folders / "train"}, 7)
     assert manifest.classes[-2:] == ("Sadness", "Surprise") and "Rage" in manifest.classes
     with pytest.raises(UserError, match="Anger, Disgust"):
-        data.read("RAFDB", {"train": own_folders / "train"}, 7)
+        data.read_manifest("RAFDB", {"train": own_folders / "train"}, 7)
 
 
 def test_class_without_images_is_refused(own_folders):
     for file in (own_folders / "train" / "Fear").iterdir():
         file.unlink()
     with pytest.raises(UserError, match="no image of the class Fear"):
-        data.read("RAFDB", {"train": own_folders / "train"}, 7)
+        data.read_manifest("RAFDB", {"train": own_folders / "train"}, 7)
 
 
 def test_share_that_rounds_to_nothing_is_refused(folders):
-    train = data.read("RAFDB", {"train": folders / "train"}, 7)
+    train = data.read_manifest("RAFDB", {"train": folders / "train"}, 7)
     data.check_share(train, 0.07)
     with pytest.raises(UserError, match="class Anger, which has 8 training images") as told:
         data.check_share(train, 0.01)

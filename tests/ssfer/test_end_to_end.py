@@ -5,7 +5,9 @@ import json
 import pytest
 
 import common.datasets.__main__ as data_command
-from ssfer import detect_faces, evaluate, fine_tune, pretrain_distribute
+from ssfer import detect_faces, evaluate
+from ssfer.finetune import main as fine_tune
+from ssfer.pretrain import main as pretrain
 
 TINY = ("--model", "tiny", "--input_size", "32", "--device", "cpu", "--num_workers", "0")
 
@@ -21,13 +23,23 @@ def test_pretrain_fine_tune_evaluate(in_process, tmp_path):
         drawn = ("--scale", "0.0001", "--size", "32")
         run(data_command.main, "twin", name, "--out", folder, *drawn)
     epochs = ("--epochs", "1", "--warmup_epochs", "1", "--batch_size", "8")
-    run(pretrain_distribute.main, *TINY, *epochs, "--picture_every", "0")
+    run(pretrain.main, *TINY, *epochs, "--picture_every", "0")
     file = "output_dir/125w_base_warmup50_batch256_1.pth"
     find = ("--images", "RAF-DB/train", "--detector", "none", "--out", "boxes.csv")
     run(detect_faces.main, *find)
     tuned = run(
         fine_tune.main,
-        *(*TINY, "--protocol", "official", "--checkpoint", file, "--boxes", "boxes.csv"),
+        *(
+            *TINY,
+            "--protocol",
+            "official",
+            "--checkpoint",
+            file,
+            "--detector",
+            "file",
+            "--boxes",
+            "boxes.csv",
+        ),
         *("--anno_percent", "0.25", "--batch_size", "4", "--num_epochs", "2", "--semi_epochs", "1"),
         *("--out", "tuned"),
     )

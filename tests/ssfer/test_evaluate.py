@@ -44,7 +44,7 @@ def test_report_of_one_checkpoint(run, weights, folders, tmp_path):
         assert figure.size[0] > 400
 
     network = evaluate.load_classifier(weights, "tiny", 7, 32).eval()
-    manifest = data.read("RAFDB", {"test": folders / "test"}, 7)
+    manifest = data.read_manifest("RAFDB", {"test": folders / "test"}, 7)
     with torch.no_grad():
         batches = data.test_loader(manifest, 32, 0)
         guesses = torch.cat([network(batch["image"]).argmax(1) for batch in batches]).numpy()

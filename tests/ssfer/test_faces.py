@@ -8,6 +8,7 @@ import torch
 
 from common.cli import UserError
 from common.datasets.standins.faces import draw_face
+from ssfer import views
 from ssfer.finetune import faces
 
 YUNET = Path(__file__).resolve().parents[3] / "shared" / "weights" / "yunet_n_320_320.onnx"
@@ -16,13 +17,11 @@ YUNET = Path(__file__).resolve().parents[3] / "shared" / "weights" / "yunet_n_32
 @pytest.mark.skipif(not YUNET.is_file(), reason="YuNet is not in ../shared/weights")
 def test_yunet_sees_no_face_in_noise_and_one_in_a_drawing():
     pytest.importorskip("cv2")
-    detect = faces.build_detector("yunet", YUNET)
-    grey = np.full((faces.FRAME, faces.FRAME, 3), 128, np.uint8)
-    assert detect(grey).shape == (0, 6)
-    found = []
-    for k in range(6):
-        drawn = draw_face({"corner_pull": 0.5}, np.random.default_rng(k), faces.FRAME)
-        found.append(detect(np.asarray(drawn)))
+    detect, view = faces.build_detector("yunet", YUNET), views.frame_view()
+    (nobody,) = detect(torch.zeros(1, 3, 224, 224))
+    assert nobody.shape == (0, 6)
+    drawn = [draw_face({"corner_pull": 0.5}, np.random.default_rng(k), 224) for k in range(6)]
+    found = detect(torch.stack([view(image) for image in drawn]))
     single = [rows[0] for rows in found if len(rows) == 1]
     assert single, "no drawn face is seen as one face"
     for x1, y1, x2, y2, confidence, _ in single:
@@ -61,7 +60,7 @@ def test_yolo_rows_become_boxes_after_suppression(tmp_path):
     rows[1, :6] = [102, 100, 40, 60, 0.8, 0.9]  # the same face, less sure
     rows[2, :6] = [20, 20, 10, 10, 0.6, 0.6]  # 0.36, not sure enough
     detect = faces.build_detector("yolov7-face", yolo_file(tmp_path / "yolo.onnx", rows))
-    found = detect(np.zeros((faces.FRAME, faces.FRAME, 3), np.uint8))
+    (found,) = detect(torch.zeros(1, 3, 224, 224))
     assert found.shape == (1, 6)
     assert found[0].tolist() == pytest.approx([80, 70, 120, 130, 0.81, 0])
 
@@ -74,15 +73,15 @@ def test_overlapping_and_separate_faces():
 def test_network_of_another_shape_is_refused(tmp_path):
     detect = faces.build_detector("yolov7-face", yolo_file(tmp_path / "y.onnx", np.zeros((4, 5))))
     with pytest.raises(UserError, match=r"\[1, 4, 5\]"):
-        detect(np.zeros((faces.FRAME, faces.FRAME, 3), np.uint8))
+        detect(torch.zeros(1, 3, 224, 224))
 
 
 @pytest.mark.parametrize("name", ["yunet", "yolov7-face"])
 def test_weights_that_are_missing_or_no_network(tmp_path, name):
     pytest.importorskip("cv2")
     pytest.importorskip("onnxruntime")
-    with pytest.raises(UserError, match="is not given"):
-        faces.build_detector(name, None)
+    with pytest.raises(UserError, match=r"output_dir/.* does not exist"):
+        faces.build_detector(name)
     with pytest.raises(UserError, match="does not exist"):
         faces.build_detector(name, tmp_path / "no.onnx")
     for file, told in (("yolov7s-face.pt", "pickled"), ("bad.onnx", "reads")):
@@ -92,4 +91,5 @@ def test_weights_that_are_missing_or_no_network(tmp_path, name):
 
 
 def test_no_detector_sees_nothing():
-    assert faces.build_detector("none", None)(np.zeros((1, 1, 3), np.uint8)).shape == (0, 6)
+    (found,) = faces.build_detector("none")(torch.zeros(1, 3, 8, 8))
+    assert found.shape == (0, 6)

@@ -5,14 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
 
 from common.engine import checkpoint
-from ssfer import detect_faces, fine_tune, views
-from ssfer.finetune import boxes
+from ssfer import detect_faces, views
+from ssfer.finetune import boxes, faces
 from ssfer.finetune.authors_files import weights_name
+from ssfer.finetune.options import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 YUNET = ROOT.parent / "shared" / "weights" / "yunet_n_320_320.onnx"
@@ -47,10 +49,11 @@ def test_official_protocol_tests_the_test_images_and_trains_each_label_once(offi
         assert "only the labelled images are split" not in config["quirks_in_force"]
     assert [len(rows(official / s)) for s in ("stage2", "stage3")] == [2, 1]
     identities = [
-        checkpoint.load(official / stage / "last.ckpt")["identity"]["images"]
+        checkpoint.load(official / stage / "last.ckpt")["identity"]
         for stage in ("stage2", "stage3")
     ]
-    assert identities[0] != identities[1]  # the first knows the boxes too
+    assert [i["stage"] for i in identities] == ["stage2 of None", "stage3 of None"]
+    assert len({i["images"] for i in identities} | {i["labelled_images"] for i in identities}) == 2
 
 
 def test_kfold_protocol_keeps_the_problems_of_the_script(tune, tmp_path):
@@ -131,25 +134,39 @@ def test_boxes_of_a_file_change_the_loss(tune, tmp_path, folders, in_process):
     assert in_process(detect_faces.main, words, tmp_path).code == 0
     flags = ("--protocol", "official", "--semi_epochs", "0", "--detector", "file")
     assert tune(tmp_path, *flags, "--boxes", "boxes.csv", "--out", "same").code == 0
-    table = boxes.read(tmp_path / "boxes.csv")
-    found = {}
-    for k, (name, digest) in enumerate(table["sha256"].items()):
+    found = []
+    for k, image in enumerate(sorted((folders / "train").rglob("*.png"))):
         left = 30.0 * (k % 7)
-        found[name] = (digest, boxes.Found(1, (left, 0.0, left + 30, 30.0), 0.9))
-    boxes.write(found, "mine", tmp_path / "mine.csv")
+        one = np.array([[left, 0.0, left + 30, 30.0, 0.9, 0]])
+        found.append(boxes.row_of(folders / "train", image, "mine", one))
+    boxes.write(found, tmp_path / "mine.csv")
     assert tune(tmp_path, *flags, "--boxes", "mine.csv", "--out", "mine").code == 0
     overlaps = [rows(tmp_path / n / "stage2")[0]["train"]["iou"] for n in ("same", "mine")]
     assert overlaps[0] == 1 and overlaps[1] < 0.9
 
 
+def test_faces_are_looked_for_in_every_mixed_batch(tune, tmp_path, monkeypatch):
+    seen = []
+
+    def look(images):
+        seen.append(images.shape)
+        left = 30.0 * torch.arange(len(images))
+        return [np.array([[x, 0.0, x + 45, 30.0, 0.9, 0]], np.float32) for x in left.tolist()]
+
+    monkeypatch.setattr(faces, "build_detector", lambda name, weights: look)
+    flags = ("--protocol", "official", "--semi_epochs", "0", "--detector", "yunet", "--out", "run")
+    outcome = tune(tmp_path, *flags)
+    assert outcome.code == 0, outcome.err
+    trained = rows(tmp_path / "run" / "stage2")
+    assert len(seen) == trained[-1]["step"] and trained[0]["train"]["iou"] < 0.9
+
+
 @pytest.mark.skipif(not YUNET.is_file(), reason="YuNet is not in ../shared/weights")
-def test_detector_runs_at_the_start_and_leaves_its_boxes(tune, tmp_path):
+def test_a_real_detector_runs_in_the_step(tune, tmp_path):
     pytest.importorskip("cv2")
     flags = ("--protocol", "official", "--semi_epochs", "0", "--detector", "yunet")
     outcome = tune(tmp_path, *flags, "--detector_weights", YUNET, "--out", "run")
     assert outcome.code == 0, outcome.err
-    table = boxes.read(tmp_path / "run" / "boxes.csv")
-    assert len(table) == 28 and set(table["detector"].str.split(":").str[0]) == {"yunet"}
 
 
 def test_authors_file_name_runs(tmp_path):
@@ -164,7 +181,7 @@ def test_authors_file_name_runs(tmp_path):
 
 
 def test_published_constants_are_the_defaults():
-    args = fine_tune.build_parser().parse_args([])
+    args = build_parser().parse_args([])
     published = {
         "anno_percent": 0.05,
         "num_epochs": 100,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from common.engine.method import Progress
-from ssfer.finetune.method import EMATeacher, FaceMix, MixSettings, TeacherSettings, move_teacher
+from ssfer.finetune.method import EMATeacher, FaceMix, FaceMixConfig, TeacherConfig, move_teacher
 
 PROGRESS = Progress(0, 0, 1, 1)
 
@@ -24,7 +24,7 @@ def batch() -> dict:
     return {"image": images, "label": torch.tensor([0, 1, 2, 0]), "box": boxes}
 
 
-def step(settings: MixSettings) -> tuple[dict, object]:
+def step(settings: FaceMixConfig) -> tuple[dict, object]:
     given = batch()
     np.random.seed(7)
     output = FaceMix(network(), 3, settings).training_step({"labelled": given}, PROGRESS)
@@ -33,8 +33,8 @@ def step(settings: MixSettings) -> tuple[dict, object]:
 
 def test_originals_are_overwritten_unless_spared():
     before = batch()["image"]
-    changed, output = step(MixSettings())
-    spared, other = step(MixSettings(spare_originals=True))
+    changed, output = step(FaceMixConfig())
+    spared, other = step(FaceMixConfig(spare_originals=True))
     assert not torch.equal(changed["image"], before)
     assert torch.equal(spared["image"], changed["image"])  # mixing itself is in place either way
     assert torch.equal(output.details["mixed_loss"], other.details["mixed_loss"])
@@ -44,13 +44,13 @@ def test_originals_are_overwritten_unless_spared():
 
 
 def test_one_forward_is_the_same_loss():
-    twice, once = step(MixSettings())[1].loss, step(MixSettings(one_forward=True))[1].loss
+    twice, once = step(FaceMixConfig())[1].loss, step(FaceMixConfig(one_forward=True))[1].loss
     assert once.item() == pytest.approx(twice.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("mixup", [True, False])
 def test_stage_runs_without_facemix(mixup):
-    given, output = step(MixSettings(facemix=False, mixup=mixup))
+    given, output = step(FaceMixConfig(Facemixup_active=False, Mixup_active=mixup))
     assert output.loss.isfinite()
     assert torch.equal(given["image"], batch()["image"]) != mixup
 
@@ -74,7 +74,7 @@ def unlabelled() -> dict:
     return {**views, "label": torch.full((4,), -1), "true_label": torch.tensor([0, 1, 2, 0])}
 
 
-def semi(settings: TeacherSettings, epoch: int = 0):
+def semi(settings: TeacherConfig, epoch: int = 0):
     method = EMATeacher(network(), settings)
     method.train()
     batches = {"labelled": batch(), "unlabelled": unlabelled()}
@@ -82,7 +82,7 @@ def semi(settings: TeacherSettings, epoch: int = 0):
 
 
 def test_teacher_stays_in_eval_mode_without_gradient():
-    method, output = semi(TeacherSettings(threshold=0.0))
+    method, output = semi(TeacherConfig(threshold=0.0))
     output.loss.backward()
     assert method.model.training and not method.teacher.training
     assert all(p.grad is None for p in method.teacher.parameters())
@@ -90,13 +90,13 @@ def test_teacher_stays_in_eval_mode_without_gradient():
 
 
 def test_loss_is_labelled_plus_weighted_unlabelled():
-    _, output = semi(TeacherSettings(threshold=0.0, coefficient_u=5.0))
+    _, output = semi(TeacherConfig(threshold=0.0, coefficient_u=5.0))
     loss_x, loss_u = (output.logs[name].item() for name in ("loss_x", "loss_u"))
     assert output.loss.item() == pytest.approx(loss_x + 5 * loss_u) and loss_u > 0
 
 
 def test_no_pseudo_label_before_the_burn_in_has_ended():
-    settings = TeacherSettings(threshold=0.0, burnin_epochs=1)
+    settings = TeacherConfig(threshold=0.0, burnin_epochs=1)
     _, before = semi(settings, 0)
     _, after = semi(settings, 1)
     assert before.loss.item() == before.logs["loss_x"].item() and "mask" not in before.details
@@ -104,7 +104,7 @@ def test_no_pseudo_label_before_the_burn_in_has_ended():
 
 
 def test_live_model_can_be_the_teacher_and_prediction_is_the_average():
-    method, _ = semi(TeacherSettings(ema_teacher=False, threshold=0.0))
+    method, _ = semi(TeacherConfig(ema_teacher=False, threshold=0.0))
     with torch.no_grad():
         for p in method.model.parameters():
             p.add_(1.0)

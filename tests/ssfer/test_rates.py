@@ -7,7 +7,7 @@ from ssfer.finetune import rates
 
 
 def test_rate_of_published_updates():
-    settings = rates.CosineSettings()
+    settings = rates.CosineConfig()
     assert settings.rate(0) == 5e-5
     assert settings.rate(1) == pytest.approx(7e-5)
     assert settings.rate(25) == pytest.approx((1.5e-4 + 1e-5) / 2)  # half of the 50 updates
@@ -15,18 +15,18 @@ def test_rate_of_published_updates():
 
 
 def test_first_step_of_an_epoch_lags():
-    settings = rates.CosineSettings()
+    settings = rates.CosineConfig()
     used = [settings.rate_of_step(k, 3) for k in range(7)]
     assert used == [settings.rate(e) for e in (0, 0, 0, 0, 1, 1, 1)]
 
 
 def test_without_warm_up_training_begins_at_the_full_rate():
-    assert rates.CosineSettings(warmup_epoch=0).rate(0) == pytest.approx(1.5e-4)
+    assert rates.CosineConfig(warmup_epoch=0).rate(0) == pytest.approx(1.5e-4)
 
 
 def test_one_epoch_leaves_no_half():
     with pytest.raises(ValueError, match="half the epochs"):
-        rates.CosineSettings(num_epochs=1)
+        rates.CosineConfig(num_epochs=1)
 
 
 def test_milestones_move_under_the_official_protocol_only():
