@@ -7,10 +7,18 @@ would now and then change a pixel, and a drawing would no longer be the same on 
 from __future__ import annotations
 
 import colorsys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
+
+TABLES: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("drawings.yaml").read_text(encoding="utf-8")
+)
+"""What is drawn: expressions, families of emotion, made-up values."""
 
 TEXTURES = ("level", "upright", "diagonal", "blotches", "speckles", "checks", "rings", "dots")
 GLYPHS = ("disc", "star", "triangle", "square", "cross", "crescent", "ring", "burst")

@@ -14,16 +14,14 @@ from tqdm import tqdm
 
 from common.datasets.catalogue import LABEL_SETS
 from common.datasets.standins import rafdb
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.faces import draw_face
 
 VERSION = 1
 """Raised by any change that changes a byte of an image."""
 SIDE = 100
 
-EXPRESSIONS = {
-    **rafdb.EXPRESSIONS,
-    "contempt": {"corner_pull": 0.4, "lip_tighten": 0.5, "lid_droop": 0.2, "lid_tighten": 0.2},
-}
+EXPRESSIONS: dict[str, dict[str, float]] = TABLES["expressions"]
 NUMBERED = LABEL_SETS["affectnet8"].classes
 """What the class folders 0 to 7 stand for."""
 UNLABELLED = 100_000

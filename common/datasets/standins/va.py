@@ -27,22 +27,8 @@ VERSION = 1
 """Raised by any change that changes a byte of an image or a rating."""
 SIDE = 96
 
-WORDS = {  # made up: valence, arousal, dominance in 0..1
-    "amusement": (0.88, 0.72, 0.7),
-    "awe": (0.74, 0.56, 0.4),
-    "contentment": (0.84, 0.24, 0.6),
-    "excitement": (0.82, 0.9, 0.65),
-    "anger": (0.16, 0.86, 0.6),
-    "disgust": (0.1, 0.66, 0.4),
-    "fear": (0.14, 0.78, 0.2),
-    "sadness": (0.12, 0.3, 0.2),
-    "joy": (0.94, 0.66, 0.7),
-    "surprise": (0.64, 0.8, 0.45),
-    "positive": (0.9, 0.5, 0.6),
-    "negative": (0.1, 0.52, 0.35),
-    "neutral": (0.5, 0.26, 0.5),
-    MADE_UP: (0.5, 0.5, 0.5),
-}
+WORDS = {**drawing.TABLES["lexicon"], MADE_UP: [0.5, 0.5, 0.5]}
+"""Valence, arousal and dominance in 0..1, made up."""
 FI_SHARES = {"train": 0.8, "val": 0.05, "test": 0.15}
 RATED = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 RATED_COUNTS = {"train": 231, "test": 99}  # 1,980 images, 330 a class
