@@ -20,8 +20,8 @@ def form(manifest: Manifest, root: Path) -> str:
     layout = manifest.form or "class folders or lists as the reader knows them"
     if manifest.name == ferplus.NAME:
         layout = _ferplus_layout(root)
-    known = None if manifest.drawn else published(manifest.name, manifest.form)
-    return f"{layout}; compared with {known.source}" if known else layout
+    numbers = None if manifest.drawn else published(manifest.name, manifest.form)
+    return f"{layout}; compared with {numbers.source}" if numbers else layout
 
 
 def _ferplus_layout(root: Path) -> str:
@@ -43,13 +43,13 @@ def split_of(path: Path) -> str:
 
 def ferplus_lists(root: Path) -> dict[str, Path]:
     """Image folder -> its own list of votes, where it has one."""
-    found = {}
+    lists = {}
     for _, folder in ferplus.USAGES.values():
         for base in ("", "data", "Images", "images"):
             file = root / base / folder / ferplus.LABELS
             if file.is_file():
-                found.setdefault(folder, file)
-    return found
+                lists.setdefault(folder, file)
+    return lists
 
 
 def contradictions(name: str, root: Path) -> list[str]:

@@ -117,10 +117,6 @@ def _from_table(root: Path, votes: Path) -> pd.DataFrame:
 
 def _from_labels(root: Path) -> pd.DataFrame:
     """The same of the ``label.csv`` in every image folder."""
-    if not any(
-        (base / of / LABELS).is_file() for base in _bases(root) for _, of in USAGES.values()
-    ):
-        raise UserError(f"there is no FERPlus at {root}: {HELP}.")
     tables = []
     for split, of_split in USAGES.values():
         folder = _folder(root, root, of_split)
@@ -153,10 +149,10 @@ def _bases(root: Path) -> tuple[Path, ...]:
 
 
 def _folder(root: Path, votes: Path, name: str) -> Path:
-    found = first_existing([base / name for base in (*_bases(root), votes.parent)])
-    if found is None:
+    folder = first_existing([base / name for base in (*_bases(root), votes.parent)])
+    if folder is None:
         raise UserError(f"FERPlus at {root} lacks the folder {name}: {HELP}.")
-    return found
+    return folder
 
 
 def repeated_test_images(manifest: Manifest) -> list[str]:

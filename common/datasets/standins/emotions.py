@@ -94,11 +94,11 @@ def sentence(family: str, tags: dict[str, list[str]], rng: Generator) -> list[st
 
 def ranked_tags(number: int) -> dict[str, list[str]]:
     """Family -> those of :func:`emotion_tags` that it has, its own name first, then real words."""
-    known = emotion_tags(number)
+    families = emotion_tags(number)
     out = {}
     for name, words in WORDS.items():
-        first = [word for word in (name, *words.split()) if word in known]
-        numbered = [tag for tag, family in known.items() if family == name and tag not in first]
+        first = [word for word in (name, *words.split()) if word in families]
+        numbered = [tag for tag, family in families.items() if family == name and tag not in first]
         out[name] = first + sorted(numbered, key=lambda tag: int(tag.rpartition(" ")[2]))
     return out
 

@@ -27,8 +27,13 @@ VERSION = 1
 SIDE = 100
 NO_EXPRESSION = (8, 9, 10)  # none, uncertain, no face
 SFEW = {
-    **{"Angry": "anger", "Disgust": "disgust", "Fear": "fear", "Happy": "happiness"},
-    **{"Neutral": "neutral", "Sad": "sadness", "Surprise": "surprise"},
+    "Angry": "anger",
+    "Disgust": "disgust",
+    "Fear": "fear",
+    "Happy": "happiness",
+    "Neutral": "neutral",
+    "Sad": "sadness",
+    "Surprise": "surprise",
 }
 VALENCE_AROUSAL = TABLES["valence_arousal"]
 """Where faces of an expression lie, -1..1; made up."""
