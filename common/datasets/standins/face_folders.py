@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.datasets.catalogue import LABEL_SETS
-from common.datasets.standins import rafdb
+from common.datasets.standins import drawing, rafdb
 from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.faces import draw_face
 
@@ -71,14 +71,8 @@ def write(layout: Layout, folder: Path, scale: float, seed: int, size: int = SID
         }
         for split in ("train", "test")
     }
-    jobs = [
-        (split, name, k)
-        for split, of_split in counts.items()
-        for name, number in of_split.items()
-        for k in range(number)
-    ]
     expressions = list(EXPRESSIONS)
-    for split, name, k in tqdm(jobs, desc="drawing faces", unit="image", disable=None):
+    for split, name, k in drawing.jobs(counts, "faces"):
         place = folder / split / name
         place.mkdir(parents=True, exist_ok=True)
         number = expressions.index(layout[name][0])

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from PIL import Image
-from tqdm import tqdm
 
 from common.datasets.lexicon import MADE_UP
 from common.datasets.readers.folder import DRAWN_MARK
@@ -122,14 +121,8 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
     counts = split_counts(scale)
     lines = ["\t".join((word, *(f"{x:.3f}" for x in vad))) for word, vad in WORDS.items()]
     (folder / "NRC-VAD-Lexicon.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    jobs = [
-        (part, name, k) for part, of in counts.items() for name, n in of.items() for k in range(n)
-    ]
-    for part, of in counts.items():
-        for name in of:
-            (folder / part / name).mkdir(parents=True)
     rated = ["image_filename\tv\ta"]
-    for part, name, number in tqdm(jobs, desc="drawing va", unit="image", disable=None):
+    for part, name, number in drawing.jobs(counts, "va"):
         key = [seed, list(counts).index(part), list(WORDS).index(name), number]
         rng = np.random.default_rng(np.random.SeedSequence(key))
         valence, arousal = place(name, rng)
@@ -137,6 +130,7 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
         first = counts["Emotion6/train"].get(name, 0) if part == "Emotion6/test" else 0
         file = f"drawn_{name}_{first + number:05d}.png"
         image = draw(valence, arousal, WORDS[name][0], rng, size)
+        (folder / part / name).mkdir(parents=True, exist_ok=True)
         image.save(folder / part / name / file, compress_level=1)
         if part.startswith("Emotion6"):
             v, a = np.clip(np.array([valence, arousal]) + rng.normal(0, RATER_NOISE, 2), 1, 9)
