@@ -69,10 +69,10 @@ def read(root: Path) -> Manifest:
     Raises:
         UserError: the votes or the image folders are missing or incomplete.
     """
-    votes = first_existing([root / VOTES, root / "data" / VOTES, root / "labels" / VOTES])
+    votes = votes_table(root)
     if votes is not None:
         table, form = _from_table(root, votes), "votes"
-    elif any((base / of / LABELS).is_file() for base in _bases(root) for _, of in USAGES.values()):
+    elif label_files(root):
         table, form = _from_labels(root), LABELS
     elif splits := split_folders(root):
         return _from_folders(splits)
@@ -142,6 +142,21 @@ def _from_folders(splits: dict[str, Path]) -> Manifest:
     manifest = read_class_folders(NAME, splits, NUMBERED)
     manifest.notes.append(f"folders 0 to 7 of FERPlus are taken for {', '.join(NUMBERED)}")
     return manifest
+
+
+def votes_table(root: Path) -> Path | None:
+    """``fer2013new.csv``, where it is there."""
+    return first_existing(root / base / VOTES for base in ("", "data", "labels"))
+
+
+def label_files(root: Path) -> dict[str, Path]:
+    """Image folder -> its own list of votes, where it has one."""
+    files = {}
+    for _, folder in USAGES.values():
+        file = first_existing(base / folder / LABELS for base in _bases(root))
+        if file is not None:
+            files[folder] = file
+    return files
 
 
 def _bases(root: Path) -> tuple[Path, ...]:
