@@ -16,7 +16,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 DECODE_ERRORS = (
-    *(OSError, ValueError, SyntaxError, EOFError, struct.error),
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
     Image.DecompressionBombError,
 )
 """What Pillow raises of files that are damaged, no images, or far larger than any photograph."""

@@ -165,12 +165,12 @@ def _label_set(name: str, row: dict) -> LabelSet:
 
 
 def _standins(rows: dict) -> dict[str, StandIn]:
-    found = {}
+    standins = {}
     for name, row in rows.items():
         arguments = dict(row) if isinstance(row, dict) else {"draw": row}
         draw, side = arguments.pop("draw"), arguments.pop("side", None)
-        found[name] = StandIn(name, draw, arguments, side)
-    return found
+        standins[name] = StandIn(name, draw, arguments, side)
+    return standins
 
 
 def _published(row: dict, names: tuple[str, ...]) -> Published:
@@ -305,17 +305,17 @@ def differences(manifest: Manifest) -> list[str]:
 
     Drawn stand-ins and datasets without published numbers have none.
     """
-    known = published(manifest.name, manifest.form)
-    if known is None or manifest.drawn:
+    entry = published(manifest.name, manifest.form)
+    if entry is None or manifest.drawn:
         return []
     notes = []
-    if known.total is not None and len(manifest) != known.total:
-        notes.append(f"{len(manifest)} images, published are {known.total} ({known.source})")
-    for split, number in known.splits.items():
+    if entry.total is not None and len(manifest) != entry.total:
+        notes.append(f"{len(manifest)} images, published are {entry.total} ({entry.source})")
+    for split, number in entry.splits.items():
         here = len(manifest.split(split))
         if here != number:
-            notes.append(f"{here} {split} images, published are {number} ({known.source})")
-    for split, of_class in known.classes.items():
+            notes.append(f"{here} {split} images, published are {number} ({entry.source})")
+    for split, of_class in entry.classes.items():
         rows = manifest if split == ALL else manifest.split(split)
         numbers = np.bincount(rows.labels, minlength=len(manifest.classes)).tolist()
         here = dict(zip(manifest.classes, numbers, strict=True))
@@ -326,5 +326,5 @@ def differences(manifest: Manifest) -> list[str]:
         ]
         if odd:
             where = "" if split == ALL else f"{split} "
-            notes.append(f"{where}images of a class: {', '.join(odd)} ({known.source})")
+            notes.append(f"{where}images of a class: {', '.join(odd)} ({entry.source})")
     return [f"{manifest.name}: {note}" for note in notes]

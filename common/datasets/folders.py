@@ -138,13 +138,13 @@ def _link(source: Path, target: Path) -> None:
 
 def add(commands) -> None:
     """Add ``folders NAME DIR --out DIR`` to the sub-commands of ``python -m common.datasets``."""
-    known = ", ".join(sorted(catalogue.DATASETS))
+    names = ", ".join(sorted(catalogue.DATASETS))
     parser: argparse.ArgumentParser = commands.add_parser(
         "folders",
         help="lay a dataset out as class folders, which every training reads",
-        description=f"Lay a dataset out as <split>/<class>/<image>. Known: {known}.",
+        description=f"Lay a dataset out as <split>/<class>/<image>. Known: {names}.",
     )
-    parser.add_argument("name", metavar="NAME", help=known)
+    parser.add_argument("name", metavar="NAME", help=names)
     parser.add_argument("root", type=Path, metavar="DIR", help="folder of the dataset")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
     parser.add_argument(

@@ -91,9 +91,9 @@ def space(name: str) -> LabelSet:
     plain = catalogue.plain(name)
     key = plain if plain in SPACES else DATASETS.get(plain)
     if key is None:
-        known = sorted({*SPACES, *DATASETS})
-        hint = catalogue.did_you_mean(plain, known)
-        raise UserError(f"no label set is known for '{name}'; known are {', '.join(known)}.{hint}")
+        names = sorted({*SPACES, *DATASETS})
+        hint = catalogue.did_you_mean(plain, names)
+        raise UserError(f"no label set is known for '{name}'; known are {', '.join(names)}.{hint}")
     return SPACES[key]
 
 
@@ -221,11 +221,11 @@ def _read_as(predictions: np.ndarray, model: ClassMap) -> np.ndarray:
 
 def add(commands) -> None:
     """Add ``map`` and ``across`` to the sub-commands of ``python -m common.datasets``."""
-    known = ", ".join((*SPACES, *DATASETS))
+    names = ", ".join((*SPACES, *DATASETS))
     parser: argparse.ArgumentParser = commands.add_parser(
         "map",
         help="which class of one label set is which of another",
-        description=f"Print which class of one label set is which of another. Known: {known}.",
+        description=f"Print which class of one label set is which of another. Known: {names}.",
     )
     parser.add_argument("source", metavar="SOURCE", help="a label set or a dataset")
     parser.add_argument("target", metavar="TARGET", help="a label set or a dataset")
@@ -235,7 +235,7 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "across",
         help="evaluate a model of one label set on data of another",
-        description=f"Evaluate predictions across label sets. Known: {known}.",
+        description=f"Evaluate predictions across label sets. Known: {names}.",
     )
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="CSV with the columns prediction and label"

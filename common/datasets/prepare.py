@@ -24,6 +24,7 @@ from common.data.images import printable
 from common.data.manifest import Manifest
 from common.datasets import catalogue
 from common.datasets.folders import new_folder
+from common.datasets.readers.table import numbers, read_delimited
 
 GIGABYTE = 1 << 30
 BLOCK = 1 << 20
@@ -186,10 +187,7 @@ def _read_ratings(source: Path) -> pd.DataFrame:
             f"there is no {file}; --source must be the folder of the BASS download, with index.csv "
             "and the images it names."
         )
-    try:
-        table = pd.read_csv(file)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read as CSV: {error}") from None
+    table = read_delimited(file, "a header with the columns path, v and a, then a line an image")
     missing = {"path", "v", "a"} - set(table.columns)
     if missing:
         raise UserError(
@@ -199,24 +197,16 @@ def _read_ratings(source: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{file} has a header and no rows; copy the download again.")
     for name, meaning in (("v", "valence"), ("a", "arousal")):
-        values = pd.to_numeric(table[name], errors="coerce")
-        wrong = ~values.between(LOWEST, HIGHEST)
-        if wrong.any():
-            row = wrong.idxmax()
-            raise UserError(
-                f"{file}, line {row + 2}: {meaning} is '{table[name][row]}', expected a number "
-                f"from {LOWEST:g} to {HIGHEST:g}."
-            )
-        table[name] = values
+        table[name] = numbers(table[name].rename(meaning), file, LOWEST, HIGHEST)
     inside = source.resolve()
-    for row, path in table["path"].items():
+    for line, path in table["path"].items():
         file_there = (source / str(path)).resolve()
         if not file_there.is_relative_to(inside) or not file_there.is_file():
-            raise UserError(f"{file}, line {row + 2}: the image {path} is not in {source}.")
+            raise UserError(f"{file}, line {line}: the image {path} is not in {source}.")
     names = table["path"].map(lambda p: Path(p).name)
     if names.duplicated().any():
-        row = names.duplicated().idxmax()
-        raise UserError(f"{file}, line {row + 2}: the image {names[row]} is listed twice.")
+        line = names.duplicated().idxmax()
+        raise UserError(f"{file}, line {line}: the image {names[line]} is listed twice.")
     return table
 
 

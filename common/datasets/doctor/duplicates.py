@@ -29,11 +29,11 @@ class Leaks:
 
 def groups(pixels: np.ndarray) -> np.ndarray:
     """int64 [n]: equal numbers for equal pictures, -1 for None."""
-    known = np.array([p is not None for p in pixels], dtype=bool)
+    readable = np.array([p is not None for p in pixels], dtype=bool)
     numbers = np.full(len(pixels), -1, np.int64)
-    if known.any():
-        keys = np.array([p.hex() for p in pixels[known]])
-        numbers[known] = np.unique(keys, return_inverse=True)[1]
+    if readable.any():
+        keys = np.array([p.hex() for p in pixels[readable]])
+        numbers[readable] = np.unique(keys, return_inverse=True)[1]
     return numbers
 
 
@@ -54,13 +54,13 @@ def leaks(group: np.ndarray, test: np.ndarray) -> Leaks:
     others: dict[int, list[int]] = {}
     for i in np.flatnonzero(~test & (group >= 0)):
         others.setdefault(int(group[i]), []).append(int(i))
-    pairs, found, left_out = [], 0, 0
+    pairs, leaking, left_out = [], 0, 0
     for i in np.flatnonzero(test & (group >= 0)):
         partners = others.get(int(group[i]), [])
-        found += bool(partners)
+        leaking += bool(partners)
         left_out += max(0, len(partners) - PARTNERS)
         pairs += [(int(i), other) for other in partners[:PARTNERS]]
-    return Leaks(found, np.array(pairs, np.int64).reshape(-1, 2), left_out)
+    return Leaks(leaking, np.array(pairs, np.int64).reshape(-1, 2), left_out)
 
 
 def conflicts(group: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -116,13 +116,13 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 def _pairs_of_equal(keys: np.ndarray, order: np.ndarray) -> np.ndarray:
     """int64 [m, 2]: all pairs of positions with equal keys; `order` sorts them."""
-    found, shift = [], 1
+    parts, shift = [], 1
     ranked = keys[order]
     while shift < len(order):
         same = np.flatnonzero(ranked[shift:] == ranked[:-shift])
         if not len(same):
             break
-        found.append(np.stack([order[same], order[same + shift]], axis=1))
+        parts.append(np.stack([order[same], order[same + shift]], axis=1))
         shift += 1
-    pairs = np.concatenate(found) if found else np.empty((0, 2), np.int64)
+    pairs = np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
     return np.sort(pairs, axis=1)

@@ -133,9 +133,10 @@ def _tell_corrupt(report: Report, names: list[str], seen: Scan, there: np.ndarra
     report.corrupt = [names[i] for i in bad]
     report.exclude += report.corrupt
     if len(bad):
-        told = [f"{names[i]} ({seen.error[i]})" if there[i] else f"{names[i]} (gone)" for i in bad]
+        reasons = [seen.error[i] if there[i] else "gone" for i in bad]
+        which = named([f"{names[i]} ({why})" for i, why in zip(bad, reasons, strict=True)])
         report.errors.append(
-            f"{len(bad)} of {len(names)} images cannot be decoded: {named(told)}; copy them again."
+            f"{len(bad)} of {len(names)} images cannot be decoded: {which}; copy them again."
         )
 
 
@@ -147,10 +148,10 @@ def _tell_oddities(report: Report, names: list[str], seen: Scan) -> None:
         (deep & good, "have more than eight bits a channel, of which the upper eight are used"),
         (seen.frames > 1, "are animations, of which the first frame is used"),
     ):
-        found = [names[i] for i in np.flatnonzero(which & good)]
-        if found:
+        odd = [names[i] for i in np.flatnonzero(which & good)]
+        if odd:
             report.warnings.append(
-                f"{len(found)} images {what}: {named(found)}; store them anew as plain images to "
+                f"{len(odd)} images {what}: {named(odd)}; store them anew as plain images to "
                 "be sure."
             )
 
@@ -203,26 +204,26 @@ def _tell_repetitions(report: Report, names: list[str], rows: pd.DataFrame, seen
         for b in order[k + 1 :]:
             shared = np.intersect1d(group[split == a], group[split == b])
             report.across[f"{a}-{b}"] = int((shared >= 0).sum())
-    found = duplicates.leaks(group, split == "test")
-    report.test_leaks = found.test_images
-    report.leaks = [[names[used[i]], names[used[j]]] for i, j in found.pairs]
-    if found.test_images:
+    leaks = duplicates.leaks(group, split == "test")
+    report.test_leaks = leaks.test_images
+    report.leaks = [[names[used[i]], names[used[j]]] for i, j in leaks.pairs]
+    if leaks.test_images:
         pairs = [f"{a} = {b}" for a, b in report.leaks]
         report.warnings.append(
-            f"{found.test_images} of {(split == 'test').sum()} test images are also training or "
+            f"{leaks.test_images} of {(split == 'test').sum()} test images are also training or "
             f"validation images, pixel for pixel: {named(pairs)}; leave the latter out of the "
             "training to measure what is not remembered, or keep them to compare with published "
             "results."
         )
         report.exclude += [b for _, b in report.leaks]
     report.leaks_with_unused = _leaks_with_unused(rows, seen)
-    if more := report.leaks_with_unused - found.test_images:
+    if more := report.leaks_with_unused - leaks.test_images:
         report.notes.append(
             f"{more} further test images equal an image of another split's folder that no list "
             "uses."
         )
-    if found.left_out:
-        report.notes.append(f"{found.left_out} further pairs of such images are not listed.")
+    if leaks.left_out:
+        report.notes.append(f"{leaks.left_out} further pairs of such images are not listed.")
     report.exclude = list(dict.fromkeys(report.exclude))
     clash = duplicates.conflicts(group, label) if (label >= 0).all() else []
     if len(clash):
@@ -241,8 +242,8 @@ def _leaks_with_unused(rows: pd.DataFrame, seen: Scan) -> int:
     of_test = folder.isin(set(folder[test])) & ~folder.isin(set(folder[used & ~test]))
     group = duplicates.groups(seen.pixels)
     other = np.where(used, ~test, ~of_test)
-    known = group >= 0
-    return int(np.isin(group[test & known], group[other & known]).sum())
+    readable = group >= 0
+    return int(np.isin(group[test & readable], group[other & readable]).sum())
 
 
 def _tell_near(report: Report, names: list[str], rows: pd.DataFrame, seen: Scan) -> None:

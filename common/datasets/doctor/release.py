@@ -20,14 +20,14 @@ def form(manifest: Manifest, root: Path) -> str:
     layout = manifest.form or "class folders or lists as the reader knows them"
     if manifest.name == ferplus.NAME:
         layout = _ferplus_layout(root)
-    known = None if manifest.drawn else published(manifest.name, manifest.form)
-    return f"{layout}; compared with {known.source}" if known else layout
+    numbers = None if manifest.drawn else published(manifest.name, manifest.form)
+    return f"{layout}; compared with {numbers.source}" if numbers else layout
 
 
 def _ferplus_layout(root: Path) -> str:
-    has_table = any((root / p / ferplus.VOTES).is_file() for p in ("", "data", "labels"))
-    lists = ferplus_lists(root)
-    votes = [ferplus.VOTES] * has_table + [f"{len(lists)} × {ferplus.LABELS}"] * bool(lists)
+    lists = ferplus.label_files(root)
+    votes = [ferplus.VOTES] if ferplus.votes_table(root) else []
+    votes += [f"{len(lists)} × {ferplus.LABELS}"] if lists else []
     folders = "/".join(folder for _, folder in ferplus.USAGES.values())
     return f"FER+ release ({folders} with {' and '.join(votes)})"
 
@@ -41,17 +41,6 @@ def split_of(path: Path) -> str:
     return "train"
 
 
-def ferplus_lists(root: Path) -> dict[str, Path]:
-    """Image folder -> its own list of votes, where it has one."""
-    found = {}
-    for _, folder in ferplus.USAGES.values():
-        for base in ("", "data", "Images", "images"):
-            file = root / base / folder / ferplus.LABELS
-            if file.is_file():
-                found.setdefault(folder, file)
-    return found
-
-
 def contradictions(name: str, root: Path) -> list[str]:
     """Sentences on label files of one release that do not agree with each other."""
     return _ferplus_contradictions(root) if name == ferplus.NAME else []
@@ -59,9 +48,7 @@ def contradictions(name: str, root: Path) -> list[str]:
 
 def _ferplus_contradictions(root: Path) -> list[str]:
     """The votes stand in one table for all and in a list a folder; both must say the same."""
-    places = [root / p / ferplus.VOTES for p in ("", "data", "labels")]
-    table = next((p for p in places if p.is_file()), None)
-    lists = ferplus_lists(root)
+    table, lists = ferplus.votes_table(root), ferplus.label_files(root)
     if table is None or not lists:
         return []
     sentences = []
@@ -84,7 +71,7 @@ def _compare(wanted: dict[str, np.ndarray], file: Path, table: Path) -> list[str
     frame = read_delimited(file, "lines of file, box and ten votes", header=False)
     listed = {}
     for row in frame.itertuples(index=False):
-        cells = [cell for cell in row[-10:]]
+        cells = row[-10:]
         if all(cell.replace(".", "", 1).isdigit() for cell in cells):  # else a header
             listed[row[0]] = np.array(cells, float)
     other = [n for n in wanted.keys() & listed.keys() if not np.array_equal(wanted[n], listed[n])]

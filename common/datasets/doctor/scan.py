@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -77,27 +78,24 @@ def scan(paths: Sequence[str], workers: int | None = None) -> Scan:
     workers = min(workers or os.cpu_count() or 1, len(chunks))
     bar = {"total": len(paths), "unit": "image", "desc": "opening images", "leave": False}
     parts = []
-    if workers <= 1:
-        with tqdm(**bar, disable=not sys.stderr.isatty()) as progress:
-            for chunk in chunks:
-                parts.append(scan_chunk(chunk))
-                progress.update(len(chunk))
-    else:
-        with ProcessPoolExecutor(workers, _context(), _quiet) as pool:
-            try:
-                results = pool.map(scan_chunk, chunks)
-                with tqdm(**bar, disable=not sys.stderr.isatty()) as progress:
-                    for part in results:
-                        parts.append(part)
-                        progress.update(len(part))
-            except BrokenProcessPool:
-                raise UserError(
-                    "a process that opens images was killed: the machine may be out of memory; "
-                    "--workers 1 does without."
-                ) from None
-            except BaseException:  # Ctrl-C does not wait for the rest
+    with ExitStack() as stack:
+        pool = None
+        if workers > 1:
+            pool = stack.enter_context(ProcessPoolExecutor(workers, _context(), _quiet))
+        progress = stack.enter_context(tqdm(**bar, disable=not sys.stderr.isatty()))
+        try:
+            for part in pool.map(scan_chunk, chunks) if pool else map(scan_chunk, chunks):
+                parts.append(part)
+                progress.update(len(part))
+        except BrokenProcessPool:
+            raise UserError(
+                "a process that opens images was killed: the machine may be out of memory; "
+                "--workers 1 does without."
+            ) from None
+        except BaseException:  # Ctrl-C does not wait for the rest
+            if pool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            raise
     joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Scan)}
     return Scan(**joined)
 

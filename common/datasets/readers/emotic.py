@@ -72,10 +72,10 @@ def read_splits(file: Path) -> dict[str, list[Any]]:
         content = loadmat(file, squeeze_me=True, struct_as_record=False)
     except (OSError, ValueError, NotImplementedError, TypeError) as error:
         raise UserError(f"{file} is no MATLAB file that can be read ({error}).") from None
-    found = {s: list(np.atleast_1d(content[s])) for s in ("train", "val", "test") if s in content}
-    if set(found) < {"train", "test"}:
+    splits = {s: list(np.atleast_1d(content[s])) for s in ("train", "val", "test") if s in content}
+    if set(splits) < {"train", "test"}:
         raise UserError(f"{file} has no variables train and test; {HELP}")
-    return found
+    return splits
 
 
 def _image(entry: Any, base: Path, file: Path) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def _image(entry: Any, base: Path, file: Path) -> dict[str, Any]:
     except (AttributeError, ValueError) as error:
         raise UserError(f"{file}: an entry is of another form ({error}); {HELP}") from None
     values = np.array([values for _, _, values in people], np.float64).reshape(-1, 3)
-    known = np.isfinite(values).all(axis=1)
-    mean = values[known].mean(axis=0) if known.any() else np.full(3, np.nan)
+    complete = np.isfinite(values).all(axis=1)
+    mean = values[complete].mean(axis=0) if complete.any() else np.full(3, np.nan)
     labels = sorted({label for _, found, _ in people for label in found})
     row = dict(zip(("valence", "arousal", "dominance"), mean, strict=True))
     boxes = np.array([box for box, _, _ in people], np.int64)

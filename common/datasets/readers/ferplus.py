@@ -69,10 +69,10 @@ def read(root: Path) -> Manifest:
     Raises:
         UserError: the votes or the image folders are missing or incomplete.
     """
-    votes = first_existing([root / VOTES, root / "data" / VOTES, root / "labels" / VOTES])
+    votes = votes_table(root)
     if votes is not None:
         table, form = _from_table(root, votes), "votes"
-    elif any((base / of / LABELS).is_file() for base in _bases(root) for _, of in USAGES.values()):
+    elif label_files(root):
         table, form = _from_labels(root), LABELS
     elif splits := split_folders(root):
         return _from_folders(splits)
@@ -117,10 +117,6 @@ def _from_table(root: Path, votes: Path) -> pd.DataFrame:
 
 def _from_labels(root: Path) -> pd.DataFrame:
     """The same of the ``label.csv`` in every image folder."""
-    if not any(
-        (base / of / LABELS).is_file() for base in _bases(root) for _, of in USAGES.values()
-    ):
-        raise UserError(f"there is no FERPlus at {root}: {HELP}.")
     tables = []
     for split, of_split in USAGES.values():
         folder = _folder(root, root, of_split)
@@ -148,15 +144,30 @@ def _from_folders(splits: dict[str, Path]) -> Manifest:
     return manifest
 
 
+def votes_table(root: Path) -> Path | None:
+    """``fer2013new.csv``, where it is there."""
+    return first_existing(root / base / VOTES for base in ("", "data", "labels"))
+
+
+def label_files(root: Path) -> dict[str, Path]:
+    """Image folder -> its own list of votes, where it has one."""
+    files = {}
+    for _, folder in USAGES.values():
+        file = first_existing(base / folder / LABELS for base in _bases(root))
+        if file is not None:
+            files[folder] = file
+    return files
+
+
 def _bases(root: Path) -> tuple[Path, ...]:
     return (root, root / "data", root / "Images", root / "images")
 
 
 def _folder(root: Path, votes: Path, name: str) -> Path:
-    found = first_existing([base / name for base in (*_bases(root), votes.parent)])
-    if found is None:
+    folder = first_existing([base / name for base in (*_bases(root), votes.parent)])
+    if folder is None:
         raise UserError(f"FERPlus at {root} lacks the folder {name}: {HELP}.")
-    return found
+    return folder
 
 
 def repeated_test_images(manifest: Manifest) -> list[str]:

@@ -215,9 +215,9 @@ def _help(name: str, folder: Path) -> str:
 
 def unknown_dataset(name: str) -> UserError:
     """The error for a dataset name that nobody registered and that came without folders."""
-    known = ", ".join(row.name for row in catalogue.TRAINABLE.values())
+    names = ", ".join(row.name for row in catalogue.TRAINABLE.values())
     return UserError(
-        f"--dataset {name} is not known; known are {known}. For images of your own give both "
+        f"--dataset {name} is not known; known are {names}. For images of your own give both "
         "--train_data_dir and --test_data_dir, one sub-folder a class."
     )
 
@@ -227,12 +227,12 @@ def unknown_dataset(name: str) -> UserError:
 
 def split_folders(root: Path) -> dict[str, Path]:
     """The folders of `root` that are called as a split is, split -> folder."""
-    found: dict[str, Path] = {}
+    by_split: dict[str, Path] = {}
     for folder in folders(root):
         for split, names in SPLITS.items():
             if folder.name.lower() in names:
-                found.setdefault(split, folder)
-    return {split: found[split] for split in SPLITS if split in found}
+                by_split.setdefault(split, folder)
+    return {split: by_split[split] for split in SPLITS if split in by_split}
 
 
 def has_class_folders(root: Path) -> bool:
@@ -292,10 +292,10 @@ def of_splits(
             raise UserError(f"{folder} has no class folders; {hint}")
         classes = classes or labels.fitting([f.name for f in inside])
         if classes is None:
-            known = " or ".join(", ".join(c[:8]) for c in labels.choices)
+            expected = " or ".join(", ".join(c[:8]) for c in labels.choices)
             odd = (f for f in inside if all(labels.of(f.name, c) is None for c in labels.choices))
             raise UserError(
-                f"{next(odd, folder)} is no class of {name}; expected folders called {known}."
+                f"{next(odd, folder)} is no class of {name}; expected folders called {expected}."
             )
         of = {path: labels.of(path.name, classes) for path in inside}
         strange = next((path for path, label in of.items() if label is None), None)

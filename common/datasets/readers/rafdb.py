@@ -92,7 +92,7 @@ def read_list(file: Path, classes: Sequence[str] = CLASSES, first: int = 0) -> p
 
 def locate(folder: Path, names: Sequence[str]) -> list[Path]:
     """Where listed files are: as listed, or with (or without) ``_aligned`` before the ending."""
-    found = []
+    paths = []
     for name in names:
         plain = folder / name
         if not plain.is_file():
@@ -101,8 +101,8 @@ def locate(folder: Path, names: Sequence[str]) -> list[Path]:
                 if plain.with_name(other).is_file():
                     plain = plain.with_name(other)
                     break
-        found.append(plain)
-    return found
+        paths.append(plain)
+    return paths
 
 
 def _official(base: Path, file: Path) -> Manifest:

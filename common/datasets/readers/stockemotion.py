@@ -58,6 +58,6 @@ def _class_names(root: Path, number: int) -> tuple[str, ...]:
     if file.is_file():
         names = tuple(json.loads(file.read_text(encoding="utf-8")))
     elif pickled.is_file():
-        known = pickles.load(pickled, "a dictionary of tags and class numbers")
-        names = tuple(sorted(known, key=known.get))
+        numbers = pickles.load(pickled, "a dictionary of tags and class numbers")
+        names = tuple(sorted(numbers, key=numbers.get))
     return names if len(names) == number else ()

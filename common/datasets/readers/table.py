@@ -85,11 +85,11 @@ def column(frame: pd.DataFrame, path: Path, names: tuple[str, ...]) -> str:
     Raises:
         UserError: none is.
     """
-    found = next((name for name in names if name in frame.columns), None)
-    if found is None:
+    chosen = next((name for name in names if name in frame.columns), None)
+    if chosen is None:
         listed = ", ".join(map(str, frame.columns[:12]))
         raise UserError(f"{path} has no column {' or '.join(names)}; its columns are {listed}.")
-    return found
+    return chosen
 
 
 def numbers(cells: pd.Series, path: Path, low: float, high: float) -> np.ndarray:

@@ -7,16 +7,37 @@ would now and then change a pixel, and a drawing would no longer be the same on 
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFilter
+from tqdm import tqdm
+
+TABLES: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("drawings.yaml").read_text(encoding="utf-8")
+)
+"""What is drawn: expressions, families of emotion, made-up values."""
 
 TEXTURES = ("level", "upright", "diagonal", "blotches", "speckles", "checks", "rings", "dots")
 GLYPHS = ("disc", "star", "triangle", "square", "cross", "crescent", "ring", "burst")
 SCENES = ("slope", "horizon", "vignette", "clouds")
 
 SUPERSAMPLING = 2
+
+
+def jobs(counts: Mapping[str, Mapping[str, int]], what: str) -> Iterator[tuple[str, str, int]]:
+    """(split, class, number within both) of every image of split -> class -> images."""
+    every = [
+        (split, name, k)
+        for split, of_split in counts.items()
+        for name, number in of_split.items()
+        for k in range(number)
+    ]
+    yield from tqdm(every, desc=f"drawing {what}", unit="image", disable=None)
 
 
 def plane(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,40 +12,14 @@ from numpy.random import Generator
 from PIL import Image
 
 from common.datasets.standins import fi
+from common.datasets.standins.drawing import TABLES
 
-WORDS: dict[str, str] = {
-    "amusement": "amused amusing enjoyment funny fun playful humor laughter entertainment comic",
-    "anger": "angry rage furious displeasure resentful annoyance bothered irritated impatient "
-    "frustrated hostile hate evil manly disturbed",
-    "awe": "admiration esteem respect grateful wonder majestic inspired impressive anticipation "
-    "hope prepare prepared creative educated conscious",
-    "contentment": "peace relaxed satisfied calm serenity confidence confident certain conviction "
-    "encourage proud supportive thrifty persuaded",
-    "disgust": "aversion dislike repulsion contempt disapproval disapprove envious envy jealous "
-    "nasty",
-    "excitement": "enthusiasm stimulation energetic engagement attention attend curious interested "
-    "eager thrilled adventure active alert youthful fashionable",
-    "fear": "suspicious afraid danger threat horror nervous worried anxious tense pressured "
-    "alarmed vulnerable pessimistic",
-    "joy": "happiness delighted delight pleasure happy cheerful smile celebration joyful",
-    "love": "affection fond tenderness sympathy compassionate sharing yearning desire lust "
-    "sensitivity delicate touching romance loving empathetic emotional feminine",
-    "neutral": "boredom bored distracted boring fatigue weary tiredness sleepy blank",
-    "sadness": "sad unhappy sorrow disappointed discouraged pain suffering distressed anguish "
-    "upset embarrassment ashamed guilty shame",
-    "surprise": "sudden unexpected astonished amazed shock doubt confusion",
-}
+WORDS: dict[str, str] = TABLES["families"]
 """Family -> its words beside its own name."""
 
 FAMILIES = tuple(WORDS)
 POSITIVE = ("amusement", "awe", "contentment", "excitement", "joy", "love")
-_OBJECTS = (
-    "sky street studio water tree woman man child table window flower stone light background "
-    "isolated outdoor indoor business city nature portrait closeup summer winter food hand house "
-    "travel vintage white black road sea mountain computer office paper glass wood wall garden "
-    "animal bird dog cat car bridge field kitchen school music sport fabric metal sand cloud"
-)
-OBJECTS = tuple(_OBJECTS.split())
+OBJECTS = tuple(TABLES["objects"].split())
 NEUTRAL = OBJECTS + tuple(f"{word} {k}" for word in OBJECTS[:40] for k in range(2, 5))
 """Tags that say nothing about emotion."""
 
@@ -120,11 +94,11 @@ def sentence(family: str, tags: dict[str, list[str]], rng: Generator) -> list[st
 
 def ranked_tags(number: int) -> dict[str, list[str]]:
     """Family -> those of :func:`emotion_tags` that it has, its own name first, then real words."""
-    known = emotion_tags(number)
+    families = emotion_tags(number)
     out = {}
     for name, words in WORDS.items():
-        first = [word for word in (name, *words.split()) if word in known]
-        numbered = [tag for tag, family in known.items() if family == name and tag not in first]
+        first = [word for word in (name, *words.split()) if word in families]
+        numbered = [tag for tag, family in families.items() if family == name and tag not in first]
         out[name] = first + sorted(numbered, key=lambda tag: int(tag.rpartition(" ")[2]))
     return out
 

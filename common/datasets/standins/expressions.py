@@ -17,6 +17,7 @@ from common.datasets.readers.affectnet import EXPRESSIONS as AFFECTNET
 from common.datasets.readers.ferplus import CLASSES as FERPLUS
 from common.datasets.readers.ferplus import USAGES
 from common.datasets.standins import rafdb
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.face_folders import EXPRESSIONS
 from common.datasets.standins.faces import draw_face
 from common.datasets.standins.picture_lists import generator, scaled, write_lines
@@ -26,14 +27,15 @@ VERSION = 1
 SIDE = 100
 NO_EXPRESSION = (8, 9, 10)  # none, uncertain, no face
 SFEW = {
-    **{"Angry": "anger", "Disgust": "disgust", "Fear": "fear", "Happy": "happiness"},
-    **{"Neutral": "neutral", "Sad": "sadness", "Surprise": "surprise"},
+    "Angry": "anger",
+    "Disgust": "disgust",
+    "Fear": "fear",
+    "Happy": "happiness",
+    "Neutral": "neutral",
+    "Sad": "sadness",
+    "Surprise": "surprise",
 }
-VALENCE_AROUSAL = {
-    **{"neutral": (0.0, 0.0), "happiness": (0.7, 0.3), "sadness": (-0.65, -0.25)},
-    **{"surprise": (0.15, 0.7), "fear": (-0.3, 0.75), "disgust": (-0.6, 0.4)},
-    **{"anger": (-0.5, 0.6), "contempt": (-0.5, 0.2)},
-}
+VALENCE_AROUSAL = TABLES["valence_arousal"]
 """Where faces of an expression lie, -1..1; made up."""
 VOTERS = 10
 SIZES = {

@@ -13,17 +13,15 @@ import numpy as np
 from tqdm import tqdm
 
 from common.datasets.catalogue import LABEL_SETS
-from common.datasets.standins import rafdb
+from common.datasets.standins import drawing, rafdb
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.faces import draw_face
 
 VERSION = 1
 """Raised by any change that changes a byte of an image."""
 SIDE = 100
 
-EXPRESSIONS = {
-    **rafdb.EXPRESSIONS,
-    "contempt": {"corner_pull": 0.4, "lip_tighten": 0.5, "lid_droop": 0.2, "lid_tighten": 0.2},
-}
+EXPRESSIONS: dict[str, dict[str, float]] = TABLES["expressions"]
 NUMBERED = LABEL_SETS["affectnet8"].classes
 """What the class folders 0 to 7 stand for."""
 UNLABELLED = 100_000
@@ -73,14 +71,8 @@ def write(layout: Layout, folder: Path, scale: float, seed: int, size: int = SID
         }
         for split in ("train", "test")
     }
-    jobs = [
-        (split, name, k)
-        for split, of_split in counts.items()
-        for name, number in of_split.items()
-        for k in range(number)
-    ]
     expressions = list(EXPRESSIONS)
-    for split, name, k in tqdm(jobs, desc="drawing faces", unit="image", disable=None):
+    for split, name, k in drawing.jobs(counts, "faces"):
         place = folder / split / name
         place.mkdir(parents=True, exist_ok=True)
         number = expressions.index(layout[name][0])

@@ -15,24 +15,8 @@ from common.datasets.standins import drawing
 from common.datasets.standins.features import draw_features, draw_head
 from common.datasets.standins.people import Canvas, Identity, Pose
 
-ACTIONS = {
-    "inner_brow_raise": "AU1",
-    "outer_brow_raise": "AU2",
-    "brow_lower": "AU4",
-    "lid_raise": "AU5",
-    "cheek_raise": "AU6",
-    "lid_tighten": "AU7",
-    "nose_wrinkle": "AU9",
-    "lip_raise": "AU10",
-    "corner_pull": "AU12",
-    "corner_depress": "AU15",
-    "chin_raise": "AU17",
-    "lip_stretch": "AU20",
-    "lip_tighten": "AU23",
-    "lips_part": "AU25",
-    "jaw_drop": "AU26",
-    "lid_droop": "AU43",
-}
+ACTIONS = drawing.TABLES["actions"]
+"""Action -> action unit."""
 
 
 ACCIDENTS = 0.45

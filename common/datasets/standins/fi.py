@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from PIL import Image
-from tqdm import tqdm
 
 from common.datasets.catalogue import ALL, DATASETS
 from common.datasets.standins import drawing
@@ -137,18 +136,10 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
         Images per split and class.
     """
     counts = split_counts(scale)
-    jobs = [
-        (split, name, number)
-        for split, of_split in counts.items()
-        for name, n in of_split.items()
-        for number in range(n)
-    ]
-    for split, of_split in counts.items():
-        for name in of_split:
-            (folder / split / name).mkdir(parents=True)
-    for split, name, number in tqdm(jobs, desc="drawing fi", unit="image", disable=None):
+    for split, name, number in drawing.jobs(counts, "fi"):
         label = CLASSES.index(name)
         key = np.random.SeedSequence([seed, list(counts).index(split), label, number])
         image = draw(label, np.random.default_rng(key), size)
+        (folder / split / name).mkdir(parents=True, exist_ok=True)
         image.save(folder / split / name / f"drawn_{name}_{number:05d}.png", compress_level=1)
     return counts

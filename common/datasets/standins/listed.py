@@ -17,6 +17,7 @@ from numpy.random import Generator
 from common.data import pickles
 from common.datasets.catalogue import LABEL_SETS, reader
 from common.datasets.standins import emotions, picture_lists
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.picture_lists import Job, draw_all, generator, scaled
 from common.datasets.standins.tagged import write_vocabulary
 from common.files import write_json
@@ -24,16 +25,7 @@ from common.files import write_json
 VERSION = 1
 SIDE = 96
 POLARITY = LABEL_SETS["polarity"].classes
-VOTED = {
-    "anger": ("anger",),
-    "disgust": ("disgust",),
-    "fear": ("fear",),
-    "happiness": ("joy", "amusement", "contentment", "excitement", "love"),
-    "neutral": ("neutral",),
-    "sadness": ("sadness",),
-    "surprise(negative)": ("surprise",),
-    "surprise(positive)": ("awe",),
-}
+VOTED: dict[str, list[str]] = TABLES["se30k8"]
 """SE30K8's classes and the families that show them."""
 WORKERS, AGREEMENT = 5, 3
 SE30K8_SIZES = {"train": 1600, "test": 400}

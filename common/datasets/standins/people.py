@@ -12,18 +12,11 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from common.datasets.standins import drawing
+from common.datasets.standins.drawing import TABLES
 
-SKIN = np.array(
-    [
-        *((246, 237, 228), (243, 231, 219), (247, 234, 208), (234, 218, 186), (215, 189, 150)),
-        *((160, 126, 86), (130, 92, 67), (96, 65, 52), (58, 49, 42), (41, 36, 32)),
-    ]
-)
+SKIN = np.array(TABLES["skin"])
 """The ten tones of the Monk scale, RGB 0..255, light to dark."""
-HAIR = np.array(
-    [(25, 20, 18), (52, 35, 26), (98, 66, 40), (190, 150, 90), (150, 75, 40), (190, 188, 185)]
-)
-IRIS = np.array([(50, 32, 22), (84, 56, 34), (70, 96, 72), (84, 120, 150), (40, 30, 26)])
+HAIR, IRIS = np.array(TABLES["hair"]), np.array(TABLES["iris"])
 STYLES = ("bald", "short", "parted", "fringe", "long", "curly")
 FACIAL_HAIR = ("none", "none", "none", "stubble", "moustache", "beard")
 

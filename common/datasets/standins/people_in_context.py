@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from common.data import pickles
 from common.datasets.standins import emotions, picture_lists
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.picture_lists import generator, scaled
 
 VERSION = 1
@@ -31,34 +32,7 @@ SIZES = {"train": 480, "val": 60, "test": 120}
 LEAST = 26
 ASPECT = 0.75
 PLACES = ("mscoco/images", "framesdb/images", "emodb_small/images", "ade20k/images")
-CATEGORIES = {
-    "Affection": "love",
-    "Anger": "anger",
-    "Annoyance": "anger",
-    "Anticipation": "awe",
-    "Aversion": "disgust",
-    "Confidence": "contentment",
-    "Disapproval": "disgust",
-    "Disconnection": "neutral",
-    "Disquietment": "fear",
-    "Doubt/Confusion": "surprise",
-    "Embarrassment": "sadness",
-    "Engagement": "excitement",
-    "Esteem": "awe",
-    "Excitement": "excitement",
-    "Fatigue": "neutral",
-    "Fear": "fear",
-    "Happiness": "joy",
-    "Pain": "sadness",
-    "Peace": "contentment",
-    "Pleasure": "joy",
-    "Sadness": "sadness",
-    "Sensitivity": "love",
-    "Suffering": "sadness",
-    "Surprise": "surprise",
-    "Sympathy": "love",
-    "Yearning": "love",
-}
+CATEGORIES: dict[str, str] = TABLES["emotic"]
 """The 26 categories and the family that a person of it is drawn from."""
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.datasets.catalogue import DATASETS
+from common.datasets.standins.drawing import TABLES
 from common.datasets.standins.faces import ACTIONS, draw_face
 
 VERSION = 1
@@ -30,56 +31,7 @@ IMAGE_FOLDER = Path("Image/aligned")
 DIGITS = {"train": 5, "test": 4}
 JPEG = {"quality": 92, "subsampling": 0}
 
-EXPRESSIONS: dict[str, dict[str, float]] = {
-    "surprise": {
-        "inner_brow_raise": 0.9,
-        "outer_brow_raise": 0.9,
-        "lid_raise": 0.8,
-        "lips_part": 0.7,
-        "jaw_drop": 0.8,
-    },
-    "fear": {
-        "inner_brow_raise": 0.9,
-        "outer_brow_raise": 0.3,
-        "brow_lower": 0.6,
-        "lid_raise": 0.9,
-        "lip_stretch": 0.9,
-        "lips_part": 0.7,
-        "jaw_drop": 0.25,
-    },
-    "disgust": {
-        "brow_lower": 0.5,
-        "nose_wrinkle": 0.9,
-        "lip_raise": 0.9,
-        "lid_tighten": 0.5,
-        "cheek_raise": 0.3,
-        "corner_depress": 0.4,
-        "lips_part": 0.25,
-    },
-    "happiness": {
-        "cheek_raise": 0.7,
-        "corner_pull": 1.0,
-        "lips_part": 0.6,
-        "jaw_drop": 0.15,
-        "lid_tighten": 0.2,
-    },
-    "sadness": {
-        "inner_brow_raise": 0.8,
-        "brow_lower": 0.35,
-        "corner_depress": 0.9,
-        "chin_raise": 0.5,
-        "lid_droop": 0.45,
-    },
-    "anger": {
-        "brow_lower": 1.0,
-        "lid_raise": 0.3,
-        "lid_tighten": 0.7,
-        "lip_tighten": 0.8,
-        "chin_raise": 0.3,
-        "lips_part": 0.15,
-    },
-    "neutral": {},
-}
+EXPRESSIONS: dict[str, dict[str, float]] = {name: TABLES["expressions"][name] for name in CLASSES}
 INTENSITY = (0.55, 1.3)
 """Range of an expression's strength, drawn evenly."""
 SPREAD = 0.2

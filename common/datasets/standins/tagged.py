@@ -63,9 +63,9 @@ def write_vocabulary(folder: Path, seed: int) -> dict[str, int]:
     ``tag2idx.pkl``, ``idx2tag.pkl``: every tag. ``tag2clsidx.pkl``: the 690 emotion tags.
     ``text_embed.pkl``: word -> float32 [300]. ``classes.json``: the 690 emotion tags in order.
     """
-    known = emotions.emotion_tags(max(CLASS_SETS.values()))
+    families = emotions.emotion_tags(max(CLASS_SETS.values()))
     real = {word: name for name, text in emotions.WORDS.items() for word in (name, *text.split())}
-    words: dict[str, str | None] = {**dict.fromkeys(emotions.NEUTRAL), **real, **known}
+    words: dict[str, str | None] = {**dict.fromkeys(emotions.NEUTRAL), **real, **families}
     words = dict(sorted(words.items()))
     tag2idx = {word: number for number, word in enumerate(words)}
     classes = list(emotions.emotion_tags(690))
@@ -93,12 +93,12 @@ def _write_lists(folder: Path, entries: dict[str, list[dict]], tag2idx: dict[str
         _save(train["full"], folder / place / "CNNsplit_tag_label_tag_full_train.pkl")
         _save(train["tag"], faces / "CNNsplit_tag_labels_train+face.pkl")
         _save(train["full"], faces / "CNNsplit_tag_labels_train+face_full_tag.pkl")
-    known = emotions.emotion_tags(max(CLASS_SETS.values()))
+    families = emotions.emotion_tags(max(CLASS_SETS.values()))
     for split, of_split in entries.items():
-        small = [_small(entry, known, tag2idx) for entry in of_split]
+        small = [_small(entry, families, tag2idx) for entry in of_split]
         _save([row[:2] for row in small], folder / "small" / f"{split}.pkl")
         _save(small, folder / "small" / f"{split}_full_tag.pkl")
-        counted = [_counted(entry, known) for entry in of_split]
+        counted = [_counted(entry, families) for entry in of_split]
         _save(counted, folder / "small" / f"{split}_idxcount.pkl")
         ten = [[path, [k for k in labels if k < 10]] for path, labels, _ in small]
         ten = [row for row in ten if row[1]]
@@ -120,16 +120,16 @@ def _forms(entries: list[dict], classes: dict[str, int], tag2idx: dict[str, int]
     return forms
 
 
-def _small(entry: dict, known: dict[str, str], tag2idx: dict[str, int]) -> list:
+def _small(entry: dict, family_of: dict[str, str], tag2idx: dict[str, int]) -> list:
     """The small form: which of the twelve families the tags name."""
-    families = {known[tag] for tag in entry["tags"] if tag in known}
+    families = {family_of[tag] for tag in entry["tags"] if tag in family_of}
     labels = sorted(SMALL.index(family) for family in families)
     return [entry["path"], labels, [tag2idx[tag] for tag in entry["tags"]]]
 
 
-def _counted(entry: dict, known: dict[str, str]) -> list:
+def _counted(entry: dict, family_of: dict[str, str]) -> list:
     """How many tags name each of the twelve families."""
-    named = [SMALL.index(known[tag]) for tag in entry["tags"] if tag in known]
+    named = [SMALL.index(family_of[tag]) for tag in entry["tags"] if tag in family_of]
     return [entry["path"], [[k, named.count(k)] for k in sorted(set(named))]]
 
 

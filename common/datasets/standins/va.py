@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator
 from PIL import Image
-from tqdm import tqdm
 
 from common.datasets.lexicon import MADE_UP
 from common.datasets.readers.folder import DRAWN_MARK
@@ -27,22 +26,8 @@ VERSION = 1
 """Raised by any change that changes a byte of an image or a rating."""
 SIDE = 96
 
-WORDS = {  # made up: valence, arousal, dominance in 0..1
-    "amusement": (0.88, 0.72, 0.7),
-    "awe": (0.74, 0.56, 0.4),
-    "contentment": (0.84, 0.24, 0.6),
-    "excitement": (0.82, 0.9, 0.65),
-    "anger": (0.16, 0.86, 0.6),
-    "disgust": (0.1, 0.66, 0.4),
-    "fear": (0.14, 0.78, 0.2),
-    "sadness": (0.12, 0.3, 0.2),
-    "joy": (0.94, 0.66, 0.7),
-    "surprise": (0.64, 0.8, 0.45),
-    "positive": (0.9, 0.5, 0.6),
-    "negative": (0.1, 0.52, 0.35),
-    "neutral": (0.5, 0.26, 0.5),
-    MADE_UP: (0.5, 0.5, 0.5),
-}
+WORDS = {**drawing.TABLES["lexicon"], MADE_UP: [0.5, 0.5, 0.5]}
+"""Valence, arousal and dominance in 0..1, made up."""
 FI_SHARES = {"train": 0.8, "val": 0.05, "test": 0.15}
 RATED = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
 RATED_COUNTS = {"train": 231, "test": 99}  # 1,980 images, 330 a class
@@ -136,14 +121,8 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
     counts = split_counts(scale)
     lines = ["\t".join((word, *(f"{x:.3f}" for x in vad))) for word, vad in WORDS.items()]
     (folder / "NRC-VAD-Lexicon.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    jobs = [
-        (part, name, k) for part, of in counts.items() for name, n in of.items() for k in range(n)
-    ]
-    for part, of in counts.items():
-        for name in of:
-            (folder / part / name).mkdir(parents=True)
     rated = ["image_filename\tv\ta"]
-    for part, name, number in tqdm(jobs, desc="drawing va", unit="image", disable=None):
+    for part, name, number in drawing.jobs(counts, "va"):
         key = [seed, list(counts).index(part), list(WORDS).index(name), number]
         rng = np.random.default_rng(np.random.SeedSequence(key))
         valence, arousal = place(name, rng)
@@ -151,6 +130,7 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
         first = counts["Emotion6/train"].get(name, 0) if part == "Emotion6/test" else 0
         file = f"drawn_{name}_{first + number:05d}.png"
         image = draw(valence, arousal, WORDS[name][0], rng, size)
+        (folder / part / name).mkdir(parents=True, exist_ok=True)
         image.save(folder / part / name / file, compress_level=1)
         if part.startswith("Emotion6"):
             v, a = np.clip(np.array([valence, arousal]) + rng.normal(0, RATER_NOISE, 2), 1, 9)

@@ -157,7 +157,7 @@ def test_two_processes_at_once_make_it_once(tmp_path, manifest):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     arguments = (tmp_path / "cache", paths(manifest), queue)
-    both = [context.Process(target=build, args=arguments) for _ in range(2)]
+    both = [context.Process(target=build, args=arguments, daemon=True) for _ in range(2)]
     for process in both:
         process.start()
     results = [queue.get(timeout=60) for _ in both]
