@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -168,32 +167,6 @@ def row_of(path: Path, report: dict, dataset: str, drawn: bool) -> dict:
     }
 
 
-def earlier_rows(path: Path) -> list[dict]:
-    """The rows that a results file holds already.
-
-    Raises:
-        UserError: it is no results file of this command.
-    """
-    if not path.exists():
-        return []
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
-        if all({"checkpoint", "dataset", "figure"} <= row.keys() for row in rows):
-            return rows
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise UserError(f"{path} is no results file of this command, so it stays; give another --out.")
-
-
-def figure_name(checkpoint: Path, taken: set[str]) -> str:
-    """A name for a checkpoint's figure that no other row has."""
-    name, number = f"{checkpoint.stem}_confusion.png", 1
-    while name in taken:
-        number += 1
-        name = f"{checkpoint.stem}_confusion_{number}.png"
-    return name
-
-
 def table_text(rows: list[dict]) -> str:
     """A line a checkpoint; percentages."""
     width = max(10, *(len(Path(row["checkpoint"]).name) for row in rows))
@@ -234,7 +207,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--square_crop", action="store_true", help="crop the middle of oblong images")
     add("--expect", type=number(float, low=0, high=100), help="accuracy in percent to be met")
     add("--tolerance", type=number(float, low=0), default=0.1, help="of --expect, in points")
-    add("--out", type=Path, default=Path("evaluation"), help="results; other checkpoints' stay")
+    add("--out", type=Path, default=Path("evaluation"), help="folder of the results")
     add("--num_workers", type=at_least_0, default=2, help="loader processes")
     add("--precision", choices=tuple(DTYPES), default="fp32", help="number format")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -262,7 +235,6 @@ def _run(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
     check_names(args.checkpoint, args.dataset)
-    earlier = earlier_rows(args.out / authors_files.RESULTS)
     networks = [
         load_classifier(path, args.model, args.nb_classes or _classes(args), args.input_size)
         for path in args.checkpoint
@@ -272,17 +244,17 @@ def _run(argv: list[str]) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {args.out} cannot be made ({error.strerror}).") from None
-    again = {(str(path), args.dataset) for path in args.checkpoint}
-    others = [row for row in earlier if (row["checkpoint"], row["dataset"]) not in again]
     rows = []
-    for path, network in zip(args.checkpoint, networks, strict=True):
+    for number, (path, network) in enumerate(zip(args.checkpoint, networks, strict=True)):
         found = evaluate(network, manifest, args, device)
         row = row_of(path, found["report"], args.dataset, manifest.drawn)
-        row["figure"] = figure_name(path, {row["figure"] for row in others + rows})
+        # Checkpoints of one name lie in different folders.
+        again = sum(other.name == path.name for other in args.checkpoint[:number])
+        row["figure"] = f"{path.stem}_confusion{f'_{again + 1}' if again else ''}.png"
         rows.append(row)
         title = f"{path.name}: {row['accuracy']:.2f} %"
         draw_confusion(found["confusion"], title, args.out / row["figure"])
-    write_json(args.out / authors_files.RESULTS, {"rows": others + rows})
+    write_json(args.out / authors_files.RESULTS, {"rows": rows})
     print(table_text(rows))
     for row in rows:
         recall = ", ".join(f"{name} {value:.1%}" for name, value in row["recall"].items())

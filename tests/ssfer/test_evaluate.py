@@ -1,6 +1,7 @@
 """The notebook as a command."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def test_report_of_one_checkpoint(run, weights, folders, tmp_path):
     network = evaluate.load_classifier(weights, "tiny", 7, 32).eval()
     manifest = data.read_manifest("RAFDB", {"test": folders / "test"}, 7)
     with torch.no_grad():
-        batches = data.test_loader(manifest, 32, 0)
+        small = Namespace(input_size=32, square_crop=False, num_workers=0)
+        batches = data.test_loader(manifest, small)
         guesses = torch.cat([network(batch["image"]).argmax(1) for batch in batches]).numpy()
     right = guesses == manifest.labels
     assert row["accuracy"] == pytest.approx(100 * right.mean())
@@ -65,15 +67,14 @@ def test_expectation_decides_the_exit_code(run, tmp_path):
     assert run("--expect", near, "--tolerance", "0.01").code == 1
 
 
-def test_rows_of_other_checkpoints_stay_and_their_figures_too(run, weights, tmp_path):
+def test_checkpoints_of_one_name_have_figures_of_their_own(run, weights, tmp_path):
     other = tmp_path / "other" / weights.name
     other.parent.mkdir()
     other.write_bytes(weights.read_bytes())
-    assert run().code == 0 and run("--checkpoint", other).code == 0 and run().code == 0
+    assert run("--checkpoint", weights, other).code == 0
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
-    assert {row["checkpoint"] for row in rows} == {str(weights), str(other)} and len(rows) == 2
+    assert [row["checkpoint"] for row in rows] == [str(weights), str(other)]
     assert len({row["figure"] for row in rows}) == 2
-    assert all((tmp_path / "out" / row["figure"]).is_file() for row in rows)
 
 
 @pytest.mark.parametrize("text", ['{"rows": [{"fold": null}]}', "[]", "no JSON"])
