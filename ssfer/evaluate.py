@@ -167,6 +167,18 @@ def row_of(path: Path, report: dict, dataset: str, drawn: bool) -> dict:
     }
 
 
+def check_results(path: Path) -> None:
+    """Refuse to replace a file that this command did not write.
+
+    Raises:
+        UserError: it is none of its results files.
+    """
+    if path.exists() and '"figure"' not in path.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(
+            f"{path} is no results file of this command, so it stays; give another --out."
+        )
+
+
 def table_text(rows: list[dict]) -> str:
     """A line a checkpoint; percentages."""
     width = max(10, *(len(Path(row["checkpoint"]).name) for row in rows))
@@ -235,6 +247,7 @@ def _run(argv: list[str]) -> int:
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
     check_names(args.checkpoint, args.dataset)
+    check_results(args.out / authors_files.RESULTS)
     networks = [
         load_classifier(path, args.model, args.nb_classes or _classes(args), args.input_size)
         for path in args.checkpoint
@@ -245,11 +258,11 @@ def _run(argv: list[str]) -> int:
     except OSError as error:
         raise UserError(f"--out {args.out} cannot be made ({error.strerror}).") from None
     rows = []
-    for number, (path, network) in enumerate(zip(args.checkpoint, networks, strict=True)):
+    for place, (path, network) in enumerate(zip(args.checkpoint, networks, strict=True)):
         found = evaluate(network, manifest, args, device)
         row = row_of(path, found["report"], args.dataset, manifest.drawn)
         # Checkpoints of one name lie in different folders.
-        again = sum(other.name == path.name for other in args.checkpoint[:number])
+        again = sum(other.name == path.name for other in args.checkpoint[:place])
         row["figure"] = f"{path.stem}_confusion{f'_{again + 1}' if again else ''}.png"
         rows.append(row)
         title = f"{path.name}: {row['accuracy']:.2f} %"
