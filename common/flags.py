@@ -39,6 +39,9 @@ def number(
 count = number(int, low=1)
 at_least_0 = number(int, low=0)
 a_seed = number(int, low=0, high=2**32 - 1)  # what NumPy's generator takes
+not_negative = number(float, low=0)
+positive = number(float, low=1e-12)
+share = number(float, low=0, high=1)
 
 
 class _Declaring:
@@ -104,6 +107,12 @@ def setting(default, help: str, *names: str, laboratory: bool = False, **setting
     return dataclasses.field(
         default=default, metadata={"names": names, "laboratory": laboratory, "flag": flag}
     )
+
+
+def add_switches(group: _Group, neutral: bool = False, **helps: str) -> None:
+    """Add switches, each by its name and what it turns on."""
+    for name, text in helps.items():
+        group.add_argument(f"--{name}", action="store_true", neutral=neutral, help=text)
 
 
 def add_settings(config: type, published: _Group, laboratory: _Group) -> None:

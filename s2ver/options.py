@@ -7,7 +7,17 @@ from functools import partial
 from common import flags
 from common.cli import boolean
 from common.data import cache, split_files
-from common.flags import a_seed, add_laboratory_flags, add_settings, at_least_0, count, number
+from common.flags import (
+    a_seed,
+    add_laboratory_flags,
+    add_settings,
+    add_switches,
+    at_least_0,
+    count,
+    not_negative,
+    number,
+    share,
+)
 from s2ver.method import S2VERConfig
 from s2ver.model import TRUNKS
 
@@ -30,37 +40,25 @@ def build_parser() -> flags.Parser:
     ours = add_laboratory_flags(parser, tuple(TRUNKS), "resnet50")
     add_settings(S2VERConfig, objective, ours)
     objective.add_argument("--low_dim", type=count, default=64, help="projection width")
-    add = ours.add_argument
-    add("--ema_across_epochs", action="store_true", help="one average over the whole training")
-    add(
-        "--ema_reload_each_epoch",
-        action="store_true",
-        neutral=True,
-        help="after --resume, re-load the checkpoint's average every epoch",
-    )
-    add(
-        "--no_bn_decay",
-        action="store_true",
-        help="no weight decay on any batch norm, shortcuts included",
-    )
-    add(
-        "--clip_unscaled",
-        action="store_true",
-        help="with fp16, clip gradients after the loss scale is taken out",
-    )
-    add(
-        "--count_iterations",
-        action="store_true",
-        neutral=True,
-        help="write the number of steps as 'it' into model_best.pth",
-    )
-    split_files.add_flag(ours)
-    cache.add_flags(ours)
-    add(
+    ours.add_argument(
         "--polarity",
         default="dataset",
         help="dataset, equal, or a code per class as in 1,0,1,1,0,1,0,0",
     )
+    add_switches(
+        ours,
+        ema_across_epochs="one average over the whole training",
+        no_bn_decay="no weight decay on any batch norm, shortcuts included",
+        clip_unscaled="with fp16, clip gradients after the loss scale is taken out",
+    )
+    add_switches(
+        ours,
+        neutral=True,
+        ema_reload_each_epoch="after --resume, re-load the checkpoint's average every epoch",
+        count_iterations="write the number of steps as 'it' into model_best.pth",
+    )
+    split_files.add_flag(ours)
+    cache.add_flags(ours)
     return parser
 
 
@@ -84,16 +82,11 @@ def _training_flags(group) -> None:
     add("--uratio", type=count, default=4, help="unlabelled images a labelled one")
     free("--eval_batch_size", type=count, default=512, help="images a batch in evaluation")
     add("--optim", choices=("SGD", "AdamW"), default="SGD", help="SGD is with Nesterov momentum")
-    add("--lr", type=number(float, low=0), default=0.03, help="rate at the start of the cosine")
+    add("--lr", type=not_negative, default=0.03, help="rate at the start of the cosine")
     add("--momentum", type=number(float, low=0, below=1), default=0.9, help="of SGD")
-    add(
-        "--weight_decay",
-        type=number(float, low=0),
-        default=5e-4,
-        help="not on names with bn or bias",
-    )
-    add("--ema_m", type=number(float, low=0, high=1), default=0.999, help="decay of the average")
-    add("--clip", type=number(float, low=0), default=0.0, help="gradient-norm clip when > 0")
+    add("--weight_decay", type=not_negative, default=5e-4, help="not on names with bn or bias")
+    add("--ema_m", type=share, default=0.999, help="decay of the average")
+    add("--clip", type=not_negative, default=0.0, help="gradient-norm clip when > 0")
     free("--amp", type=boolean, nargs="?", const=True, default=False, help="fp16 mixed precision")
 
 
@@ -121,7 +114,5 @@ def _idle_flags(group) -> None:
     add("--depth", type=int, default=28, no_effect=f"{_WIDE}.", help="unused")
     add("--widen_factor", type=int, default=2, no_effect=f"{_WIDE}.", help="unused")
     add("--leaky_slope", type=float, default=0.1, no_effect=sloped, help="unused")
-    add(
-        "--dropout", type=float, default=0.0, no_effect="the network has no dropout.", help="unused"
-    )
+    add("--dropout", type=float, default=0.0, no_effect=_NO_DROPOUT, help="unused")
     add("--train_sampler", default="RandomSampler", no_effect=drawn, help="unused")

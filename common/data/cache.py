@@ -25,7 +25,7 @@ from torchvision.transforms.v2 import functional as F
 from tqdm import tqdm
 
 from common.cli import UserError
-from common.data.dataset import open_rgb
+from common.data.dataset import ViewDataset, open_rgb
 from common.data.images import content_digests
 from common.data.manifest import Manifest
 from common.data.randaugment import RandAugment
@@ -152,6 +152,25 @@ def opener(
         )
     paths = [str(cache_manifest.root / p) for p in cache_manifest.table["path"]]
     return cached(args.cache, paths, asked, open_image or open_rgb, max(1, args.num_workers))
+
+
+def dataset(
+    args: argparse.Namespace,
+    images: Manifest,
+    views: Views,
+    cached_with: Manifest | None = None,
+    open_image: Opener | None = None,
+    **options,
+) -> ViewDataset:
+    """The dataset of some images under `views`, from the cache that the flags ask for.
+
+    Args:
+        cached_with: all images that share the cache; None: these alone.
+        open_image: see :func:`opener`.
+        options: of :class:`common.data.dataset.ViewDataset`.
+    """
+    opened = opener(args, images if cached_with is None else cached_with, views, open_image)
+    return ViewDataset(images, views, open_image=opened, **options)
 
 
 def cached(

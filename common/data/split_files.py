@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from common.cli import UserError
 from common.data.images import content_digests
 from common.data.manifest import Manifest
-from common.data.splits import Split
+from common.data.splits import Images, Split, hold_out_validation
 from common.files import replacing
 
 FORMAT = 1
@@ -239,3 +239,22 @@ def record(split: Split) -> dict:
         "labelled_hash": hashlib.sha256(split.labelled.tobytes()).hexdigest(),
         **{part: len(getattr(split, part)) for part in PARTS},
     }
+
+
+def read_images(
+    args: argparse.Namespace, manifest: Manifest, seed: int, draw: Callable[[Manifest], Split]
+) -> Images:
+    """Train and test images of a run, and which of them are labelled, unlabelled, held out.
+
+    Args:
+        args: ``split`` and ``val_fraction``.
+        manifest: with the splits ``train`` and ``test``.
+        seed: of the held-out images.
+        draw: training images -> the split, where no file gives it.
+
+    Raises:
+        UserError: see :func:`use`; or too few images are left to hold any out.
+    """
+    train, test = manifest.split("train"), manifest.split("test")
+    split = use(args.split, train, test) if args.split else draw(train)
+    return Images(train, test, hold_out_validation(split, train.labels, args.val_fraction, seed))
