@@ -6,10 +6,20 @@ import argparse
 import fnmatch
 from pathlib import Path
 
-from benchmarks import ledger
-from benchmarks.ledger import LedgerRow
+from benchmarks.ledger import measured
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger.rows import LedgerRow
 from common.cli import UserError, entry_point
 from common.files import write_json
+
+
+def all_rows(paper: str | None = None) -> list[LedgerRow]:
+    """What the papers report and what was measured here.
+
+    Raises:
+        UserError: a row breaks the schema, or there is no such paper.
+    """
+    return ledger.chosen([*ledger.load(), *measured.rows()], [paper] if paper else None)
 
 
 def summary_text(rows: list[LedgerRow]) -> str:
@@ -53,7 +63,7 @@ def _run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     rows = [
         row
-        for row in ledger.load([args.paper] if args.paper else None)
+        for row in all_rows(args.paper)
         if (not args.only or fnmatch.fnmatchcase(row.id, args.only))
         and args.status in (None, row.status)
     ]
@@ -61,7 +71,6 @@ def _run(argv: list[str]) -> int:
         raise UserError("no row of the ledger fits; `python -m benchmarks list` prints all.")
     print(summary_text(rows) if args.summary else rows_text(rows))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(args.json, [row.as_dict() for row in rows])
     return 0
 

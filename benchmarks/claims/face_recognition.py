@@ -15,13 +15,12 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.baselines import __main__ as baseline_command
-from common.cli import UserError
+from benchmarks.claims.base import is_finished, must, read_json, words
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face
 from common.datasets.standins.people import Identity
 from common.engine import checkpoint
-from common.engine.launch import read_summary
 from common.engine.run_folder import LAST, SUMMARY
 from common.files import write_json
 from s2ver.authors_files import BEST
@@ -50,13 +49,13 @@ def draw_people(folder: Path, people: int, size: int, seed: int = SEED) -> None:
     for number in tqdm(range(people), desc="drawing people", unit="person", disable=None):
         who = Identity.draw(np.random.default_rng([seed, number]))
         for split, (name, images) in enumerate(SAMPLES_PER_PERSON.items()):
-            place = folder / name / f"person_{number:04d}"
-            place.mkdir(parents=True, exist_ok=True)
+            person = folder / name / f"person_{number:04d}"
+            person.mkdir(parents=True, exist_ok=True)
             for k in range(images):
                 rng = np.random.default_rng([seed, number, split, k])
                 actions = rafdb.actions_of(int(rng.integers(len(rafdb.CLASSES))), rng)
                 image = draw_face(actions, rng, size, who)
-                image.save(place / f"{k:03d}.jpg", **rafdb.JPEG)
+                image.save(person / f"{k:03d}.jpg", **rafdb.JPEG)
     write_json(folder / DRAWN_MARK, {"drawn": True, "of": "people", "people": people, "seed": seed})
 
 
@@ -76,7 +75,7 @@ def pretrain(work: Path, recognition: Recognition, image_size: int) -> Path:
     data, run = work / "people", work / "people_recognition"
     if not (data / DRAWN_MARK).exists():
         draw_people(data, recognition.people, rafdb.SIDE)
-    if not (run / SUMMARY).exists() or not read_summary(run)["finished"]:
+    if not is_finished(run):
         _train(data, run, recognition, image_size)
     state = checkpoint.load(run / BEST)["ema_model"]
     checkpoint.save({k: v for k, v in state.items() if k.split(".")[0] not in HEADS}, out)
@@ -85,21 +84,18 @@ def pretrain(work: Path, recognition: Recognition, image_size: int) -> Path:
 
 def accuracy(work: Path) -> float:
     """Share of the held-out pictures whose person the last epoch names rightly."""
-    summary = read_summary(work / "people_recognition")
+    summary = read_json(work / "people_recognition" / SUMMARY)
     return summary["protocols"]["last"]["value"]
 
 
 def _train(data: Path, run: Path, recognition: Recognition, image_size: int) -> None:
-    words = [
-        *("supervised", "-ds", "people", "-nc", recognition.people, "--backbone", "resnet18"),
-        *("--train_data_dir", data / "train", "--test_data_dir", data / "test"),
-        *("-nl", recognition.people * SAMPLES_PER_PERSON["train"], "-bsz", 64),
-        *("--epoch", recognition.epochs, "--num_train_iter", recognition.steps),
-        *("--image_size", image_size, "--fast", "--seed", SEED),
-        *("--save_dir", run.parent, "--save_name", run.name, "--overwrite"),
-    ]
-    if (run / LAST).exists():
-        words += ["--resume", "--load_path", run]
-    code = baseline_command.main([str(word) for word in words])
-    if code:
-        raise UserError(f"the run in {run} ended with exit code {code}; its log says why.")
+    flags = words(
+        "supervised -ds people -nc {network.people} --backbone resnet18 --train_data_dir "
+        "{data}/train --test_data_dir {data}/test -nl {labels} -bsz 64 --epoch {network.epochs} "
+        "--num_train_iter {network.steps} --image_size {side} --fast --seed {seed} "
+        "--save_dir {run.parent} --save_name {run.name} --overwrite",
+        **{"network": recognition, "data": data, "side": image_size, "seed": SEED, "run": run},
+        labels=recognition.people * SAMPLES_PER_PERSON["train"],
+    )
+    flags += ["--resume", "--load_path", str(run)] if (run / LAST).exists() else []
+    must(baseline_command.main(flags), f"the run in {run}")

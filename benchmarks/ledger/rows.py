@@ -1,15 +1,15 @@
 """The ledger: every number the papers report, where it was read, and what became of it here.
 
-``benchmarks/papers/<paper>.yaml`` holds a line per reported number; a table's lines share what
-stands at the table. `load` makes typed rows of them and adds the rows of what was measured here:
-the papers' statements (`benchmarks.claims`) and the figures of ``benchmarks/results``
-(`benchmarks.measurements`), so that a number of a README is a row, whoever reported it.
+``papers/<paper>.yaml`` beside this file holds a line per reported number; a table's lines share
+what stands at the table. `load` makes typed rows of them; `benchmarks.ledger.measured` adds what
+was measured here, so that a number of a README is a row, whoever reported it.
 
 A number that could not be found is a row with value null and a note. It is never guessed.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -126,21 +126,26 @@ REQUIRED = {name for name, f in FIELDS.items() if f.default is MISSING}
 SHARED = ("commands", "data_flags", "rows")  # of a table, beside defaults of its rows
 
 
-def load(papers: Iterable[str] | None = None, measured: bool = True) -> list[LedgerRow]:
-    """All rows: reported, claims, measured.
+def load(papers: Iterable[str] | None = None) -> list[LedgerRow]:
+    """The reported rows.
 
     Args:
         papers: names of packages; None takes all.
-        measured: False leaves out what was measured here, claims included.
 
     Raises:
         UserError: a file breaks the schema, or there is no file for one of `papers`.
     """
-    rows = [row for path in sorted(PAPERS.glob("*.yaml")) for row in read_file(path)]
-    if measured:
-        from benchmarks import claims, measurements  # both import this module
+    return chosen(
+        [row for path in sorted(PAPERS.glob("*.yaml")) for row in read_file(path)], papers
+    )
 
-        rows += [*claims.ledger_rows(), *measurements.ledger_rows()]
+
+def chosen(rows: list[LedgerRow], papers: Iterable[str] | None = None) -> list[LedgerRow]:
+    """The rows of some papers, checked.
+
+    Raises:
+        UserError: a row breaks the schema, or one of `papers` has no row.
+    """
     known = sorted({row.paper for row in rows})
     if papers is not None and (unknown := sorted(set(papers) - set(known))):
         raise UserError(f"the ledger has no paper '{unknown[0]}'; it has {', '.join(known)}.")
@@ -150,18 +155,15 @@ def load(papers: Iterable[str] | None = None, measured: bool = True) -> list[Led
     return rows
 
 
-def find(row_id: str, rows: list[LedgerRow] | None = None) -> LedgerRow:
+def find(row_id: str, rows: list[LedgerRow]) -> LedgerRow:
     """The row of an id.
 
     Raises:
         UserError: there is none; names the nearest ids.
     """
-    rows = load() if rows is None else rows
     for row in rows:
         if row.id == row_id:
             return row
-    import difflib
-
     near = difflib.get_close_matches(row_id, [row.id for row in rows], n=3, cutoff=0.3)
     raise UserError(
         f"the ledger has no row '{row_id}'"
@@ -237,43 +239,34 @@ def _filled(template: str, row: dict, data: str) -> str:
 
 def check(rows: list[LedgerRow]) -> list[str]:
     """What is wrong with the rows, a sentence each; empty when nothing is."""
-    problems = [f"the id {name} is used twice." for name, n in _ids(rows).items() if n > 1]
-    for row in rows:
-        problems += [f"row {row.id}: {text}" for text in _problems(row)]
-    return problems
-
-
-def _ids(rows: list[LedgerRow]) -> Counter:
-    return Counter(row.id for row in rows)
+    ids = Counter(row.id for row in rows)
+    problems = [f"the id {name} is used twice." for name, n in ids.items() if n > 1]
+    return problems + [f"row {row.id}: {text}" for row in rows for text in _problems(row)]
 
 
 def _problems(row: LedgerRow) -> list[str]:
-    evidence = row.evidence and row.commit and row.date
-    number = row.value is not None
     if not isinstance(row.value, float | int | None):
         return [f"value {row.value!r} is no number."]
-    tests = (
-        (row.kind not in KINDS, f"kind '{row.kind}' is none of {', '.join(KINDS)}."),
-        (row.status not in STATUSES, f"status '{row.status}' is none of {', '.join(STATUSES)}."),
-        (row.confidence not in CONFIDENCE, f"confidence '{row.confidence}' is unknown."),
-        (
-            row.status in NEED_EVIDENCE and not evidence,
-            f"status '{row.status}' without evidence, date and commit.",
+    number, reported = row.value is not None, row.kind == "reported"
+    evidence = row.evidence and row.commit and row.date
+    tests = {
+        f"kind '{row.kind}' is none of {', '.join(KINDS)}.": row.kind not in KINDS,
+        f"status '{row.status}' is none of {', '.join(STATUSES)}.": row.status not in STATUSES,
+        f"confidence '{row.confidence}' is unknown.": row.confidence not in CONFIDENCE,
+        f"status '{row.status}' without evidence, date and commit.": (
+            row.status in NEED_EVIDENCE and not evidence
         ),
-        (
-            row.kind == "reported" and not number and not row.note,
-            "no value, and no note that says why.",
-        ),
-        (not number and row.std is not None, "a deviation without a value."),
-        (not row.command and not row.no_command, "no command, and no reason for it."),
-        (bool(row.command) and bool(row.no_command), "a command, and a reason for having none."),
-        (number and row.kind == "reported" and row.tolerance is None, "no tolerance."),
-        (row.tolerance is not None and not row.tolerance_why, "a tolerance without its reason."),
-        (row.percent and number and not -100 <= row.value <= 100, f"{row.value} is no per cent."),
-        (row.judged_on not in ("", *MEANING), f"'{row.judged_on}' is no protocol."),
-        (not (row.source and row.read_how), "no source, or not how it was read."),
-    )
-    return [text for wrong, text in tests if wrong]
+        "no value, and no note that says why.": reported and not number and not row.note,
+        "a deviation without a value.": not number and row.std is not None,
+        "no command, and no reason for it.": not row.command and not row.no_command,
+        "a command, and a reason for having none.": bool(row.command and row.no_command),
+        "no tolerance.": number and reported and row.tolerance is None,
+        "a tolerance without its reason.": row.tolerance is not None and not row.tolerance_why,
+        f"{row.value} is no per cent.": row.percent and number and not -100 <= row.value <= 100,
+        f"'{row.judged_on}' is no protocol.": row.judged_on not in ("", *MEANING),
+        "no source, or not how it was read.": not (row.source and row.read_how),
+    }
+    return [text for text, wrong in tests.items() if wrong]
 
 
 def summary(rows: list[LedgerRow]) -> dict[str, Any]:

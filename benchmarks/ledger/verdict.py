@@ -1,4 +1,4 @@
-"""From seeds to a sentence: a paper's number against runs of its command, and a claim's effect.
+"""From seeds to a sentence: a paper's number against runs of its command.
 
 A number is compared as ``inside``, ``above`` or ``below`` the paper's value ± its deviation (the
 row's tolerance where none is printed). The runs' side is the 95 % bootstrap interval of their mean.
@@ -9,31 +9,37 @@ and the reasons are listed.
 from __future__ import annotations
 
 import argparse
-import math
+import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
-from benchmarks.ledger import LedgerRow
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger.rows import LedgerRow
+from benchmarks.statistics import bootstrap
 from common.cli import UserError, entry_point
 from common.metrics.protocols import MEANING
 
-OUTCOMES = ("inside", "above", "below", "not comparable", "no verdict")
-RESAMPLES = 9999
+
+class Outcome(str, Enum):
+    """What runs say of a reported number."""
+
+    INSIDE, ABOVE, BELOW = "inside", "above", "below"
+    INCOMPARABLE, NONE = "not comparable", "no verdict"
+
+    __str__ = str.__str__
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """A row and what some runs say about it.
 
     Attributes:
         row: id of the row.
-        outcome: one of :data:`OUTCOMES`.
+        outcome: of the comparison.
         values: in the row's unit, by seed.
         interval: 95 % bootstrap interval of their mean; None with fewer than two seeds.
         band: value - tolerance, value + tolerance; None where the row has no value.
@@ -41,7 +47,7 @@ class Verdict:
     """
 
     row: str
-    outcome: str
+    outcome: Outcome
     values: dict[str, float] = field(default_factory=dict)
     interval: tuple[float, float] | None = None
     band: tuple[float, float] | None = None
@@ -62,38 +68,17 @@ class Verdict:
         return line + "".join(f"\n    {reason}" for reason in self.reasons)
 
 
-def bootstrap(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean, with a generator of its own.
-
-    Raises:
-        ValueError: fewer than two values.
-    """
-    if len(values) < 2:
-        raise ValueError("an interval needs at least two seeds")
-    if len(set(values)) == 1:  # nothing to resample
-        return float(values[0]), float(values[0])
-    found = stats.bootstrap(
-        (np.asarray(values, float),),
-        np.mean,
-        confidence_level=level,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(found.low), float(found.high)
-
-
-def judge(row: LedgerRow, runs: Sequence[dict[str, Any]], protocol: str | None = None) -> Verdict:
+def judge(row: LedgerRow, runs: Sequence[dict[str, Any]], protocol: str | None = None) -> Judgement:
     """Compare a row with the runs of its command.
 
     Args:
         row: of the ledger.
-        runs: records as `benchmarks.runner` writes them: ``seed``, ``protocols``, ``percent``,
+        runs: records as `benchmarks run` writes them: ``seed``, ``protocols``, ``percent``,
             ``data`` and ``profile``; those without a result are left out.
         protocol: which of the four protocols; the row's own when None.
 
     Returns:
-        The verdict. Values are in the row's unit.
+        The judgement. Values are in the row's unit.
     """
     protocol = protocol or row.judged_on
     done = [run for run in runs if run.get("status") == "done"]
@@ -104,13 +89,15 @@ def judge(row: LedgerRow, runs: Sequence[dict[str, Any]], protocol: str | None =
         if value is not None:
             values[str(run["seed"])] = 100 * value if row.percent and run.get("percent") else value
     if reasons := incomparable(row, done, protocol):
-        return Verdict(row.id, "not comparable", values, _interval(values), band, reasons)
+        return Judgement(row.id, Outcome.INCOMPARABLE, values, _interval(values), band, reasons)
     if len(values) < 2:
         reason = f"{len(values)} seed{'s' * (len(values) != 1)}: an interval needs at least two."
-        return Verdict(row.id, "no verdict", values, None, band, (reason,))
+        return Judgement(row.id, Outcome.NONE, values, None, band, (reason,))
     low, high = bootstrap(list(values.values()))
-    outcome = "above" if low > band[1] else "below" if high < band[0] else "inside"
-    return Verdict(row.id, outcome, values, (low, high), band)
+    outcome = Outcome.INSIDE
+    if low > band[1] or high < band[0]:
+        outcome = Outcome.ABOVE if low > band[1] else Outcome.BELOW
+    return Judgement(row.id, outcome, values, (low, high), band)
 
 
 def _interval(values: dict[str, float]) -> tuple[float, float] | None:
@@ -145,38 +132,21 @@ def incomparable(row: LedgerRow, runs: Sequence[dict], protocol: str | None) -> 
     return tuple(reasons)
 
 
-def interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of the mean of paired differences.
-
-    Raises:
-        ValueError: fewer than two differences.
-    """
-    if len(differences) < 2:
-        raise ValueError("an interval needs at least two seeds")
-    mean = statistics.mean(differences)
-    half = stats.t.ppf((1 + level) / 2, len(differences) - 1)
-    half *= statistics.stdev(differences) / math.sqrt(len(differences))
-    return mean - half, mean + half
+def read_record(path: Path) -> dict | None:
+    """A record of `benchmarks run`; None where there is none, or it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and "status" in value else None
 
 
-def verdict(differences: Sequence[float]) -> str:
-    """``holds`` when the interval is above 0, ``fails`` when it is below, else ``undecided``."""
-    if len(differences) < 2:
-        return "undecided: one seed"
-    low, high = interval(differences)
-    return "holds" if low > 0 else "fails" if high < 0 else "undecided"
-
-
-def overall(verdicts: Sequence[str]) -> str:
-    """A claim about several baselines: fails if one does, holds if all do, else undecided."""
-    if "fails" in verdicts:
-        return "fails"
-    return "holds" if set(verdicts) == {"holds"} else "undecided"
+def find_records(out: Path) -> list[dict]:
+    """All records of a folder."""
+    return [r for r in map(read_record, sorted(out.glob("*.json"))) if r and "rows" in r]
 
 
 def _run(argv: list[str]) -> int:
-    from benchmarks import ledger, runner
-
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks verdict",
         description=__doc__,
@@ -187,10 +157,10 @@ def _run(argv: list[str]) -> int:
     add("--row", metavar="ID", help="one row; default: every row that has a run")
     add("--protocol", choices=tuple(MEANING), help="default: the row's own")
     args = parser.parse_args(argv)
-    records = [r for p in (args.runs, *args.runs.glob("*")) for r in runner.find_records(p)]
+    records = [r for p in (args.runs, *args.runs.glob("*")) for r in find_records(p)]
     if not records:
         raise UserError(f"{args.runs} holds no record; `python -m benchmarks run` writes them.")
-    rows = ledger.load(measured=False)
+    rows = ledger.load()
     chosen = [ledger.find(args.row, rows)] if args.row else rows
     for row in chosen:
         mine = [record for record in records if row.id in record["rows"]]

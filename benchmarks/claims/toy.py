@@ -10,7 +10,6 @@ methods learn something in seconds: one more reason why a toy's verdict supports
 from __future__ import annotations
 
 import hashlib
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,6 @@ from torch import Tensor, nn
 from adacm.method import AdaCM, MarginEvaluator
 from benchmarks.baselines.fixmatch import FixMatch
 from benchmarks.baselines.supervised import Supervised
-from benchmarks.verdict import interval, verdict
 from common.data.streams import GivenStream
 from common.engine.method import Method
 from common.engine.trainer import Recipe, Trainer
@@ -301,31 +299,15 @@ PAIRS: dict[str, tuple[Callable[[int], dict], Callable[[int], dict]]] = {
 """Name -> (training of the better side, of the worse side)."""
 
 
-def differences(name: str, metric: str, seeds: Sequence[int]) -> list[float]:
-    """Better minus worse, a value per seed; with one thread, so that sums have one order."""
+def differences(name: str, metric: str, seeds: Sequence[int]) -> dict[str, float]:
+    """Better minus worse by seed; with one thread, so that sums have one order."""
     better, worse = PAIRS[name]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [better(seed)[metric] - worse(seed)[metric] for seed in seeds]
+        return {str(seed): better(seed)[metric] - worse(seed)[metric] for seed in seeds}
     finally:
         torch.set_num_threads(threads)
-
-
-def finding(claim, seeds: Sequence[int]):
-    """The finding of a claim on points; see :class:`benchmarks.claims.Finding`."""
-    from benchmarks.claims import Finding  # imports this module only when it runs toys
-
-    values = differences(claim.toy, claim.metric, seeds)
-    return Finding(
-        *(claim.name, claim.paper, claim.statement, claim.metric, verdict(values), "smoke"),
-        seeds=tuple(map(str, seeds)),
-        differences=tuple(values),
-        mean=statistics.mean(values),
-        interval_95=interval(values) if len(values) > 1 else None,
-        data=DATA,
-        command=f"python -m benchmarks claims --run --size smoke --only {claim.name}",
-    )
 
 
 def fingerprint() -> str:
