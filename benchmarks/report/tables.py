@@ -1,18 +1,23 @@
-"""The report's tables, free of any output format."""
+"""Tables free of any output format: what is shown, what it is sorted by, what stands out."""
 
 from __future__ import annotations
 
 import json
-import shlex
+import math
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.collect import Run, mapping
-from common.metrics.protocols import MEANING
+import pandas as pd
+from tabulate import tabulate
+
+from benchmarks.results_file import is_number
 
 NONE = "–"
 HEADLINE = "★"
+BAD, BEST = "bad", "marked"
+"""Marks of cells, by their class on the page: a failure, the headline number."""
 
 
 @dataclass(frozen=True)
@@ -22,204 +27,124 @@ class Cell:
     Attributes:
         text: what is shown.
         order: what the column is sorted by; None sorts last.
-        marked: stands out: the headline number, a failure.
+        mark: empty, or one of :data:`BAD` and :data:`BEST`.
     """
 
     text: str
     order: float | str | None = None
-    marked: bool = False
+    mark: str = ""
 
 
-@dataclass
-class Table:
-    """Rows of cells under titles.
+EMPTY = Cell(NONE)
 
-    Attributes:
-        title: says what the table holds.
-        columns: titles; those in `numeric` are aligned to the right.
-        rows: as many cells as columns.
-        numeric: titles of number columns.
+
+def cell(value: Any, form: str = "", mark: str = "") -> Cell:
+    """A cell of any JSON value.
+
+    Args:
+        value: None, empty text and NaN are shown as nothing.
+        form: format of a number; four digits where empty, whole numbers as they are.
+        mark: see :class:`Cell`; only where there is a value.
     """
-
-    title: str
-    columns: list[str]
-    rows: list[list[Cell]]
-    numeric: frozenset[str] = field(default_factory=frozenset)
-
-    def only(self, columns: Iterable[str]) -> Table:
-        """The same table with some of its columns."""
-        kept = [self.columns.index(name) for name in columns]
-        return Table(
-            self.title,
-            [self.columns[i] for i in kept],
-            [[row[i] for i in kept] for row in self.rows],
-            self.numeric,
-        )
-
-    def filled(self) -> Table:
-        """The same table without the columns that hold nothing in any row."""
-        kept = [
-            name
-            for number, name in enumerate(self.columns)
-            if any(row[number].text != NONE for row in self.rows)
-        ]
-        return self.only(kept)
-
-    def plain(self) -> str:
-        """Aligned columns of text."""
-        lines = [self.columns, *([cell.text for cell in row] for row in self.rows)]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        right = [name in self.numeric for name in self.columns]
-        lines.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "  ".join(
-                text.rjust(width) if numeric else text.ljust(width)
-                for text, width, numeric in zip(line, widths, right, strict=True)
-            ).rstrip()
-            for line in lines
-        )
+    if isinstance(value, Cell):
+        return value
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return EMPTY
+    if is_number(value):
+        form = form or (".4g" if isinstance(value, float) else "d")
+        return Cell(format(value, form), float(value), mark)
+    if isinstance(value, bool):
+        value = "yes" if value else "no"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return Cell(shown, shown.lower(), mark)
 
 
-def text(value: Any) -> Cell:
-    """A cell of words."""
-    shown = NONE if value is None or value == "" else str(value)
-    return Cell(shown, None if shown == NONE else shown.lower())
+def number(value: Any, form: str = ".0f") -> Cell:
+    """A cell of a number; anything else is shown as words."""
+    return cell(value, form)
 
 
-def number(value: Any, digits: int = 0) -> Cell:
-    """A cell with a number of so many decimals."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return text(value)
-    return Cell(f"{value:.{digits}f}", float(value))
-
-
-def score(value: Any, percent: bool, marked: bool = False) -> Cell:
+def score(value: Any, percent: bool, best: bool = False) -> Cell:
     """A metric's value: fractions in per cent, everything else with four decimals."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Cell(NONE)
-    shown = f"{value:.2%}" if percent else f"{value:.4f}"
-    return Cell(f"{HEADLINE} {shown}" if marked else shown, float(value), marked)
+    if not is_number(value):
+        return EMPTY
+    shown = cell(value, ".2%" if percent else ".4f")
+    return Cell(f"{HEADLINE} {shown.text}", shown.order, BEST) if best else shown
 
 
 def duration(seconds: Any) -> Cell:
     """Seconds as hours, minutes and seconds."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return Cell(NONE)
+    if not is_number(seconds):
+        return EMPTY
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "h"), (minutes, "min"), (rest, "s")]
-    shown = " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"
-    return Cell(shown, float(seconds))
+    return Cell(" ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s", float(seconds))
 
 
-def headline_table(runs: list[Run]) -> Table:
-    """A row a run: the four protocols first, then what was trained on what, and the cost.
+class Table:
+    """Rows of cells under titles.
 
-    The status has a column where a run is not finished.
+    Args:
+        title: says what the table holds.
+        rows: column -> value, see :func:`cell`; a column may be missing in some.
     """
-    columns = ["run", "status", *MEANING, "metric", "method", "dataset", "labels", "backbone"]
-    columns += ["image size", "images/s", "wall time", "device"]
-    numeric = {"labels", "image size", *MEANING, "images/s", "wall time"}
-    table = Table("Runs", columns, [_headline_row(run) for run in runs], frozenset(numeric))
-    if all(run.status == "finished" for run in runs):
-        return table.only(name for name in columns if name != "status")
-    return table
 
+    def __init__(self, title: str, rows: Iterable[dict[str, Any]]):
+        found = list(rows)
+        self.title = title
+        self.columns = list(dict.fromkeys(name for row in found for name in row))
+        self.rows = [{name: cell(row.get(name)) for name in self.columns} for row in found]
 
-def _headline_row(run: Run) -> list[Cell]:
-    args, summary = run.arguments, run.summary
-    setup = mapping(run.config.get("configuration"))  # where a file says what flags say elsewhere
-    protocols = mapping(summary.get("protocols"))
-    head = run.headline.get("protocol")
-    return [
-        text(run.name),
-        Cell(run.status, run.status, run.status != "finished"),
-        *(
-            score(mapping(protocols.get(p)).get("value"), run.percent, marked=p == head)
-            for p in MEANING
-        ),
-        text(run.metric if summary else None),
-        text(run.config.get("method")),
-        text(f"{run.data.get('name', NONE)}{' (drawn)' if run.drawn else ''}"),
-        number(args.get("num_labels") or _per_cent(args.get("anno_percent"))),
-        text(args.get("backbone") or args.get("model")),
-        number(args.get("image_size") or args.get("input_size") or setup.get("image_size")),
-        number(summary.get("train_images_per_second")),
-        duration(summary.get("wall_s")),
-        text(run.environment.get("device")),
-    ]
+    def only(self, columns: Iterable[str]) -> Table:
+        """The same table with some of its columns."""
+        kept = list(columns)
+        return Table(self.title, ({name: row[name] for name in kept} for row in self.rows))
 
+    def filled(self) -> Table:
+        """The same table without the columns that hold nothing in any row."""
+        return self.only(n for n in self.columns if any(r[n].text != NONE for r in self.rows))
 
-def _per_cent(share: Any) -> str | None:
-    """A share of labelled images, where a run asks for a share."""
-    return f"{100 * share:g} %" if isinstance(share, int | float) else None
+    def is_numeric(self, column: str) -> bool:
+        """Whether a column holds numbers, and nothing else."""
+        orders = [row[column].order for row in self.rows if row[column].order is not None]
+        return bool(orders) and all(map(is_number, orders))
 
+    def values(self, column: str) -> list[str]:
+        """The different texts of a column, sorted."""
+        return sorted({row[column].text for row in self.rows})
 
-def protocol_notes(runs: list[Run]) -> list[tuple[str, str]]:
-    """(protocol, meaning) of all four, and a note on those that are a run's headline."""
-    heads = {run.headline.get("protocol") for run in runs}
-    notes = []
-    for name, meaning in MEANING.items():
-        if name == "val_selected":
-            meaning += " (needs --val_fraction)"
-        if name in heads:
-            meaning += f"; the headline number where it is marked {HEADLINE}"
-        notes.append((name, meaning))
-    return notes
+    def widest(self, column: str) -> int:
+        """Characters of the longest text of a column."""
+        return max((len(row[column].text) for row in self.rows), default=0)
 
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as objects: numbers as numbers, everything else as it is shown."""
+        numeric = {name for name in self.columns if self.is_numeric(name)}
+        return [{n: c.order if n in numeric else c.text for n, c in r.items()} for r in self.rows]
 
-def environment_table(runs: list[Run]) -> Table:
-    """A row a run: commit, seed, threads and versions."""
-    libraries = list(dict.fromkeys(k for r in runs for k in mapping(r.environment.get("versions"))))
-    columns = ["run", "commit", "seed", "threads", "platform", "python", *libraries]
-    rows = [
-        [
-            text(run.name),
-            text((run.environment.get("commit") or "")[:12] + _dirty(run)),
-            number(run.environment.get("seed")),
-            number(run.environment.get("threads")),
-            text(run.environment.get("platform")),
-            text(run.environment.get("python")),
-            *(text(mapping(run.environment.get("versions")).get(name)) for name in libraries),
+    def plain(self) -> str:
+        """Aligned columns of text."""
+        texts = [[c.text for c in row.values()] for row in self.rows]
+        return tabulate(texts, self.columns, "simple", colalign=self._sides(), **_AS_IT_IS)
+
+    def markdown(self) -> str:
+        """A pipe table."""
+        texts = [
+            [f"**{escape(c.text)}**" if c.mark else escape(c.text) for c in row.values()]
+            for row in self.rows
         ]
-        for run in runs
-    ]
-    return Table("Environment", columns, rows, frozenset({"seed", "threads"}))
+        frame = pd.DataFrame(texts, columns=[escape(name) for name in self.columns])
+        return frame.to_markdown(index=False, colalign=self._sides(), **_AS_IT_IS)
+
+    def _sides(self) -> list[str] | None:
+        sides = ["right" if self.is_numeric(name) else "left" for name in self.columns]
+        return sides if self.rows else None
 
 
-def _dirty(run: Run) -> str:
-    return " + changes" if (run.environment.get("commit") or "").endswith("+changes") else ""
+_AS_IT_IS: dict[str, Any] = {"disable_numparse": True}  # texts are texts: 1.50 stays 1.50
 
 
-def command(run: Run) -> str:
-    """The command line of a run, as a shell takes it."""
-    return shlex.join(map(str, run.environment.get("command") or []))
-
-
-def quirk_groups(runs: list[Run]) -> list[tuple[list[str], list[str]]]:
-    """(names of runs, quirks in force in all of them), runs with equal quirks together."""
-    groups: dict[tuple, list[str]] = {}
-    for run in runs:
-        if isinstance(quirks := run.config.get("quirks_in_force"), list):
-            groups.setdefault(tuple(map(str, quirks)), []).append(run.name)
-    return [(names, list(quirks)) for quirks, names in groups.items()]
-
-
-def records_cell(value: Any) -> Cell:
-    """Any JSON value in a cell."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return text({True: "yes", False: "no"}.get(value, value))
-    if isinstance(value, int | float):
-        return Cell(f"{value:.4g}" if isinstance(value, float) else str(value), float(value))
-    return text(json.dumps(value, ensure_ascii=False))
-
-
-def confusion(run: Run) -> tuple[list[str], list[list[int]]] | None:
-    """(class names, counts [true][predicted]) at the headline epoch, where there is a matrix."""
-    matrix = mapping(mapping(run.summary.get("at_headline")).get("test")).get("confusion")
-    if not isinstance(matrix, list) or not all(isinstance(row, list) for row in matrix):
-        return None
-    classes = list(map(str, run.data.get("classes") or ()))
-    if len(classes) != len(matrix):
-        classes = [str(number) for number in range(len(matrix))]
-    return classes, matrix
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*_|<>\[\]$#])", r"\\\1", " ".join(text.split()))

@@ -16,9 +16,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import claims, ledger, runner
-from benchmarks.planning import PROFILES, Job, plan
-from benchmarks.verdict import judge
+from benchmarks.claims import command as claims
+from benchmarks.claims import findings
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger.verdict import judge
+from benchmarks.runs import runner
+from benchmarks.runs.planning import PROFILES, Job, plan
 from common.cli import Interrupted, UserError, entry_point
 from common.flags import count
 
@@ -42,7 +45,7 @@ def chosen_rows(paper: str | None, only: str | None) -> list[ledger.LedgerRow]:
     """
     rows = [
         row
-        for row in ledger.load([paper] if paper else None, measured=False)
+        for row in ledger.load([paper] if paper else None)
         if not only or fnmatch.fnmatchcase(row.id, only)
     ]
     if not rows:
@@ -69,8 +72,8 @@ def _train(args: argparse.Namespace) -> int:
     print(f"{len(rows)} rows: {len(jobs)} jobs; {without} rows have no command here", flush=True)
     if args.plan:
         for job in jobs:
-            told = job.blocked or " && ".join("python " + " ".join(s.words) for s in job.stages)
-            print(f"{job.key}  seed {job.seed}  {len(job.rows)} rows: {told}")
+            shown = job.blocked or " && ".join("python " + " ".join(s.words) for s in job.stages)
+            print(f"{job.key}  seed {job.seed}  {len(job.rows)} rows: {shown}")
         return 0
     records = []
     if args.executor == "ray":
@@ -106,9 +109,9 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 
 def _claims(args: argparse.Namespace) -> int:
-    chosen = claims.select(args.only, args.paper)
-    findings = claims.run(chosen, "quick", args.seeds, args.out / "claims")
-    print(claims.table(findings))
+    chosen = findings.select(args.only, args.paper)
+    found = claims.run(chosen, "quick", args.seeds, args.out / "claims")
+    print(findings.table(found))
     return 0
 
 

@@ -1,8 +1,7 @@
 """``python -m benchmarks explain RUN``: how a run differs from a row's recipe, and what it matters.
 
 Every argument, the data, the machine, the libraries and the quirks in force are compared. Beside a
-difference stands what it is known to matter: measured in the results files of this repository, or
-reported by others in the ledger; else ``not measured here``.
+difference stands what the register of quirks says of its effect; else ``not measured here``.
 """
 
 from __future__ import annotations
@@ -10,10 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import evidence, ledger, planning
+from benchmarks import results_file
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger.rows import LedgerRow
+from benchmarks.results_file import ROOT, Results
+from benchmarks.runs import programs
 from common import quirks
 from common.cli import UserError, entry_point
 from common.engine.run_folder import CONFIG, ENVIRONMENT, SUMMARY
@@ -21,29 +25,28 @@ from common.files import write_json
 
 UNMEASURED = "not measured here"
 # Arguments that say where, not what.
-PLACES = {
-    *("save_dir", "save_name", "out", "load_path", "resume", "overwrite", "c", "data_dir"),
-    *("train_data_dir", "test_data_dir", "data_root", "va_root", "lexicon", "train_root"),
-    *("test_root", "label_train", "label_test", "traindir", "testdir", "boxes", "output_dir"),
-    *("num_workers", "stop_after_epoch", "device", "gpu", "gpu_num", "split", "cache"),
-    *("detector_weights", "eval_batch_size"),
-}
+PLACES = set(
+    """
+    save_dir save_name out load_path resume overwrite c data_dir train_data_dir test_data_dir
+    data_root va_root lexicon train_root test_root label_train label_test traindir testdir boxes
+    output_dir num_workers stop_after_epoch device gpu gpu_num split cache detector_weights
+    eval_batch_size
+    """.split()  # noqa: SIM905  (a list of words)
+)
 TOPICS = {
-    "batch size": ("batch_size", "uratio", "mu"),
-    "labels and split": (
-        *("num_labels", "n_labeled", "anno_percent", "data_seed", "val_fraction", "label_budget"),
-        *("protocol", "k", "random_state"),
-    ),
-    "length": (
-        *("epoch", "epochs", "num_epochs", "num_train_iter", "train_iteration", "semi_epochs"),
-        *("early_stop", "start_epoch"),
-    ),
-    "starting weights": ("pretrained", "checkpoint"),
-    "network": ("backbone", "model", "low_dim", "arch"),
-    "image size": ("image_size", "input_size"),
-    "precision": ("precision", "amp", "channels_last", "fast", "compile"),
-    "seed": ("seed", "manualSeed"),
+    "batch size": "batch_size uratio mu",
+    "labels and split": "num_labels n_labeled anno_percent data_seed val_fraction label_budget "
+    "protocol k random_state",
+    "length": "epoch epochs num_epochs num_train_iter train_iteration semi_epochs early_stop "
+    "start_epoch",
+    "starting weights": "pretrained checkpoint",
+    "network": "backbone model low_dim arch",
+    "image size": "image_size input_size",
+    "precision": "precision amp channels_last fast compile",
+    "seed": "seed manualSeed",
+    "other arguments": "",
 }
+TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def read_run(folder: Path) -> tuple[dict, dict, dict]:
     return tuple(found)
 
 
-def row_for(config: dict, rows: list[ledger.LedgerRow]) -> ledger.LedgerRow:
+def row_for(config: dict, rows: list[LedgerRow]) -> LedgerRow:
     """The row whose recipe is nearest to a run: same program, then dataset, labels, fewest changes.
 
     Raises:
@@ -94,11 +97,10 @@ def row_for(config: dict, rows: list[ledger.LedgerRow]) -> ledger.LedgerRow:
     for row in rows:
         if row.command and method_of(row.command) == method:
             recipe = recipe_of(row)
-            ours = {k: v for k, v in recipe.items() if k not in PLACES}
-            same = [str(arguments.get(k)) == str(v) for k, v in ours.items()]
+            same = sum(str(arguments.get(k)) == str(recipe[k]) for k in recipe.keys() - PLACES)
             data = _data_name(recipe) == _data_name(arguments)
             own = row.id.startswith(f"{row.paper}/")
-            fitting.append(((data, sum(same), own), row))
+            fitting.append(((data, same, own), row))
     if not fitting:
         raise UserError(
             f"no row of the ledger is trained by '{method}'; give one with --row, see "
@@ -113,18 +115,18 @@ def _data_name(arguments: dict) -> str:
 
 def method_of(command: str) -> str | None:
     """``config.json``'s name of the method that a row's command trains; None for no training."""
-    script, words = planning.split(command.split("&&")[-1].strip())
+    script, words = programs.split(programs.last_of(command))
     if script == "benchmarks.baselines":
         return words[0]
-    return script.partition("/")[0] if planning.program_of(script) else None
+    return script.partition("/")[0] if programs.program_of(script) else None
 
 
-def recipe_of(row: ledger.LedgerRow) -> dict:
+def recipe_of(row: LedgerRow) -> dict:
     """Effective arguments of a row's (last) command."""
-    return vars(planning.parse(row.command.split("&&")[-1].strip()))
+    return vars(programs.parse(programs.last_of(row.command)))
 
 
-def explain(run: Path, row: ledger.LedgerRow) -> list[Difference]:
+def explain(run: Path, row: LedgerRow) -> list[Difference]:
     """Every difference between a run and a row's recipe.
 
     Raises:
@@ -133,147 +135,101 @@ def explain(run: Path, row: ledger.LedgerRow) -> list[Difference]:
     config, environment, _ = read_run(run)
     if row.command is None:
         raise UserError(f"row {row.id} has no recipe here: {row.no_command}.")
-    known = known_effects(row.paper)
-    found = _arguments(config.get("arguments") or {}, recipe_of(row), known)
-    found += _data(config.get("data") or {}, row)
-    found += _machine(environment, row, known)
-    found += _quirks(config, row)
-    return found
+    recipe, register = recipe_of(row), ROOT / row.paper / "quirks.yaml"
+    entries = quirks.load(register) if register.is_file() else []
+    return [
+        *_arguments(config.get("arguments") or {}, recipe, entries),
+        *_data(config.get("data") or {}, row),
+        *_machine(environment, row),
+        *_quirks(config, recipe, entries),
+    ]
 
 
-def _arguments(here: dict, recipe: dict, known: dict[str, str]) -> list[Difference]:
-    topics = {name: topic for topic, names in TOPICS.items() for name in names}
-    found = []
-    for name in sorted(recipe.keys() & here.keys() - PLACES):
-        wanted = str(recipe[name]) if isinstance(recipe[name], Path) else recipe[name]
-        if str(wanted) != str(here[name]):
-            topic = topics.get(name, "other arguments")
-            found.append(
-                Difference(topic, name, str(wanted), str(here[name]), known.get(name, UNMEASURED))
-            )
-    order = [*TOPICS, "other arguments"]
-    return sorted(found, key=lambda d: order.index(d.topic))
+def _effect(quirk: quirks.Quirk) -> str:
+    return UNMEASURED if quirk.effect == quirks.NOT_MEASURED else quirk.effect
 
 
-def _data(data: dict, row: ledger.LedgerRow) -> list[Difference]:
-    found = []
-    if data.get("drawn"):
-        found.append(
-            Difference(
-                *("data", "images", row.dataset, "a drawn stand-in"),
-                "all: no number says anything about the real dataset",
-            )
+def _arguments(here: dict, recipe: dict, entries: list[quirks.Quirk]) -> list[Difference]:
+    effects = {name: _effect(quirk) for quirk in entries for name in quirk.corrected}
+    found = [
+        Difference(
+            topic=TOPIC_OF.get(name, "other arguments"),
+            name=name,
+            recipe=str(recipe[name]),
+            here=str(here[name]),
+            matters=effects.get(name, UNMEASURED),
         )
+        for name in sorted(recipe.keys() & here.keys() - PLACES)
+        if str(recipe[name]) != str(here[name])
+    ]
+    return sorted(found, key=lambda difference: list(TOPICS).index(difference.topic))
+
+
+def _data(data: dict, row: LedgerRow) -> Iterator[Difference]:
+    if data.get("drawn"):
+        matters = "all: no number says anything about the real dataset"
+        yield Difference("data", "images", row.dataset, "a drawn stand-in", matters)
     for split, expected in (("train", row.train_images), ("test", row.test_images)):
         number = sum((data.get(split) or {}).values()) if data.get(split) else None
         if number is not None and number != expected:
-            told = "not said" if expected is None else str(expected)
-            found.append(Difference("data", f"{split} images", told, str(number)))
-    found += [Difference("data", "note", "", note) for note in data.get("notes") or []]
-    return found
+            reported = "not said" if expected is None else str(expected)
+            yield Difference("data", f"{split} images", reported, str(number))
+    for note in data.get("notes") or []:
+        yield Difference("data", "note", "", note)
 
 
-def _machine(environment: dict, row: ledger.LedgerRow, known: dict[str, str]) -> list[Difference]:
+def _machine(environment: dict, row: LedgerRow) -> Iterator[Difference]:
     if not environment:
-        return [Difference("machine", "environment.json", "", "is missing, so nothing is known")]
-    device = environment.get("device_type")
-    number = environment.get("processes") or (0 if device == "cpu" else 1)
-    found = [
-        Difference(
-            *("GPUs", "GPUs", "not said by the publication"),
-            f"{number} ({environment.get('device')})",
-            known.get("device", UNMEASURED),
-        )
-    ]
-    ours = environment.get("versions") or {}
-    for name, file, theirs in _committed_versions(row.paper):
-        if ours.get(name) != theirs:
-            found.append(Difference("libraries", name, f"{theirs} ({file})", str(ours.get(name))))
-    if not found[1:]:
-        found.append(
-            Difference("libraries", "versions", "not said by the publication", _versions(ours))
-        )
-    return found
+        yield Difference("machine", "environment.json", "", "is missing, so nothing is known")
+        return
+    number = environment.get("processes") or int(environment.get("device_type") != "cpu")
+    silent = "not said by the publication"
+    yield Difference("GPUs", "GPUs", silent, f"{number} ({environment.get('device')})")
+    ours, committed = environment.get("versions") or {}, of_paper(row.paper)
+    if not committed:
+        versions = ", ".join(f"{name} {version}" for name, version in ours.items() if version)
+        yield Difference("libraries", "versions", silent, versions)
+        return
+    file, results = max(committed.items())
+    for name, version in (results.environment.get("versions") or {}).items():
+        if ours.get(name) != version:
+            recipe = f"{version} ({file.name})"
+            yield Difference("libraries", name, recipe, str(ours.get(name)))
 
 
-def _versions(versions: dict) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+def of_paper(paper: str) -> dict[Path, Results]:
+    """The committed results files of a package."""
+    return {path: r for path, r in results_file.read_all().items() if r.paper == paper}
 
 
-def _committed_versions(paper: str):
-    """(library, results file, version) of the newest committed results of a paper."""
-    for path in sorted(evidence.RESULTS.glob(f"{paper}_*.json"), reverse=True):
-        result = evidence.read(path.name) or {}
-        versions = (result.get("environment") or {}).get("versions") or {}
-        if versions:
-            yield from ((name, path.name, version) for name, version in versions.items())
-            return
-
-
-def _quirks(config: dict, row: ledger.LedgerRow) -> list[Difference]:
-    register = Path(__file__).resolve().parents[1] / row.paper / "quirks.yaml"
-    if "quirks_in_force" not in config or not register.is_file():
-        return []
-    entries = quirks.load(register)
-    published = quirks.in_force(entries, argparse.Namespace(**recipe_of(row)))
-    active = set(config["quirks_in_force"])
-    found = []
+def _quirks(config: dict, recipe: dict, entries: list[quirks.Quirk]) -> Iterator[Difference]:
+    published = quirks.in_force(entries, argparse.Namespace(**recipe))
+    active = set(config.get("quirks_in_force", [quirk.name for quirk in published]))
+    words = {True: "in force", False: "not in force"}
     for quirk in entries:
-        as_published = quirk in published
-        if as_published != (quirk.name in active):
-            words = {True: "in force", False: "not in force"}
-            found.append(
-                Difference(
-                    *("quirks", quirk.name, words[as_published], words[not as_published]),
-                    quirk.effect if quirk.effect != "not measured" else UNMEASURED,
-                )
-            )
-    return found
-
-
-def known_effects(paper: str) -> dict[str, str]:
-    """Argument -> what it is known to matter, from committed results and reported rows."""
-    effects = {}
-    people, scratch = (
-        evidence.read(f"adacm_{name}semi_supervision.json") for name in ("", "from_scratch_")
-    )
-    if paper == "adacm" and people and scratch:
-        values = [_mean_last(result, "adacm") for result in (people, scratch)]
-        effects["pretrained"] = (
-            f"{100 * (values[0] - values[1]):+.1f} points with starting weights over without, on a "
-            "drawn stand-in (adacm_semi_supervision.json, adacm_from_scratch_semi_supervision.json)"
-        )
-    if paper == "adacm":
-        rows = {row.id: row for row in ledger.load(measured=False)}
-        other, usual = (
-            rows[f"adacm/{name}"] for name in ("issue16/rafdb-4000-batch256", "main/rafdb-4000")
-        )
-        effects["batch_size"] = (
-            f"{other.value - usual.value:+.1f} points with 256 in place of 16, reported by a user "
-            f"({other.source}), not measured here"
-        )
-    return effects
-
-
-def _mean_last(result: dict, method: str) -> float:
-    return statistics.mean(row["last"] for row in result["runs"][method].values())
+        here = quirk.name in active
+        if (quirk in published) != here:
+            yield Difference("quirks", quirk.name, words[not here], words[here], _effect(quirk))
 
 
 def protocol_gap(paper: str) -> str:
     """How far ``best_on_test`` is above ``last`` in the committed runs of a paper."""
-    gaps = []
-    for path in sorted(evidence.RESULTS.glob(f"{paper}_*semi_supervision.json")):
-        for by_seed in (evidence.read(path.name) or {}).get("runs", {}).values():
-            gaps += [100 * (row["best_on_test"] - row["last"]) for row in by_seed.values()]
+    gaps = [
+        100 * (values["best_on_test"] - values["last"])
+        for results in of_paper(paper).values()
+        for by_seed in results.arms.values()
+        for values in by_seed.values()
+        if results.percent and {"best_on_test", "last"} <= values.keys()
+    ]
     if not gaps:
         return f"best_on_test over last: {UNMEASURED}"
     return (
         f"best_on_test over last: {statistics.mean(gaps):+.1f} points on average, "
-        f"{min(gaps):+.1f} to {max(gaps):+.1f} in {len(gaps)} committed runs on stand-ins"
+        f"{min(gaps):+.1f} to {max(gaps):+.1f} in {len(gaps)} committed runs"
     )
 
 
-def text(run: Path, row: ledger.LedgerRow, found: list[Difference]) -> str:
+def text(run: Path, row: LedgerRow, found: list[Difference]) -> str:
     """The differences as a person reads them."""
     lines = [f"{run} against {row.id}", f"  {row.command}"]
     topic = None
@@ -300,12 +256,11 @@ def _run(argv: list[str]) -> int:
     add("--row", metavar="ID", help="row to compare with; default: the nearest")
     add("--json", type=Path, metavar="FILE", help="also write the differences there")
     args = parser.parse_args(argv)
-    rows = ledger.load(measured=False)
+    rows = ledger.load()
     row = ledger.find(args.row, rows) if args.row else row_for(read_run(args.run)[0], rows)
     found = explain(args.run, row)
     print(text(args.run, row, found))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         differences = [asdict(difference) for difference in found]
         write_json(args.json, {"row": row.id, "differences": differences})
     return 0

@@ -19,14 +19,20 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks.planning import Job, Need, Stage
+from benchmarks.ledger.verdict import read_record
+from benchmarks.results_file import ROOT
+from benchmarks.runs.planning import Job, Stage
+from benchmarks.runs.programs import Need
 from common.cli import UserError
+from common.datasets import readers
+from common.datasets.doctor import examine
+from common.datasets.published import differences
 from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.twin import make_twin
 from common.engine import checkpoint
 from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, SUMMARY
 from common.files import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
 DONE, FAILED, BLOCKED, CUT_OFF = "done", "failed", "blocked by data", "cut off"
 EXECUTORS = ("local", "ray")
 SCHEMA = 1
@@ -40,33 +46,17 @@ def record_path(job: Job, out: Path) -> Path:
     return out / f"{job.key}.json"
 
 
-def read_record(path: Path) -> dict | None:
-    """A record; None where there is none, or it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) and "status" in value else None
-
-
-def find_records(out: Path) -> list[dict]:
-    """All records of a folder."""
-    return [r for r in map(read_record, sorted(out.glob("*.json"))) if r and "rows" in r]
-
-
 def draw(need: Need) -> None:
     """Draw the stand-in of a dataset, unless something stands there.
 
     Raises:
         UserError: it cannot be drawn.
     """
-    from common.datasets.twin import make_twin
-
-    if not need.place.exists():
-        need.place.parent.mkdir(parents=True, exist_ok=True)
-        make_twin(need.twin, need.place, need.scale, 0)
-    elif not (need.place / DRAWN_MARK).exists():
-        raise UserError(f"{need.place} holds no stand-in; smoke runs need a --data-root of theirs.")
+    if not need.path.exists():
+        need.path.parent.mkdir(parents=True, exist_ok=True)
+        make_twin(need.twin, need.path, need.scale, 0)
+    elif not (need.path / DRAWN_MARK).exists():
+        raise UserError(f"{need.path} holds no stand-in; smoke runs need a --data-root of theirs.")
 
 
 def look_at(need: Need) -> tuple[str | None, list[str]]:
@@ -75,20 +65,16 @@ def look_at(need: Need) -> tuple[str | None, list[str]]:
     Returns:
         (None where it can be read, where its counts differ from the published ones).
     """
-    from common.datasets import readers
-    from common.datasets.doctor import examine
-    from common.datasets.published import differences
-
     if not need.reader:
-        return (None if need.place.exists() else f"there is no {need.place}."), []
-    known = readers.canonical(need.reader) in readers.READERS
-    if not need.place.is_dir():
-        errors = examine(need.reader, need.place, workers=1, near=False).errors if known else []
-        return (errors[0] if errors else f"there is no folder {need.place}."), []
-    if not known:
+        return (None if need.path.exists() else f"there is no {need.path}."), []
+    has_reader = readers.canonical(need.reader) in readers.READERS
+    if not need.path.is_dir():
+        errors = examine(need.reader, need.path, workers=1, near=False).errors if has_reader else []
+        return (errors[0] if errors else f"there is no folder {need.path}."), []
+    if not has_reader:
         return None, []
     try:
-        return None, differences(readers.reader(need.reader)(need.place))
+        return None, differences(readers.reader(need.reader)(need.path))
     except UserError as refusal:
         return str(refusal), []
 
@@ -101,13 +87,13 @@ def obstacle(job: Job) -> tuple[str | None, list[str]]:
     for need in job.needs:
         if job.profile == "smoke":
             if not need.twin:
-                told = "no stand-in of {} is drawn in the form that this command reads."
-                return told.format(job.dataset), []
+                form = "is drawn in the form that this command reads"
+                return f"no stand-in of {job.dataset} {form}.", []
             draw(need)
             continue
-        told, notes = look_at(need)
-        if told:
-            return told, []
+        reason, notes = look_at(need)
+        if reason:
+            return reason, []
         version += notes
     return None, version
 
@@ -161,18 +147,20 @@ class Executor:
         started = time.monotonic()
         record = {
             "schema": SCHEMA,
-            **{"key": job.key, "paper": job.paper, "profile": job.profile, "seed": job.seed},
+            "key": job.key,
+            "paper": job.paper,
+            "profile": job.profile,
+            "seed": job.seed,
             "rows": list(job.rows),
             "commands": ["python " + " ".join(stage.words) for stage in job.stages],
         }
-        told, version = obstacle(job)
-        if told:
-            record |= {"status": BLOCKED, "reason": told}
+        reason, version = obstacle(job)
+        if reason:
+            record |= {"status": BLOCKED, "reason": reason}
         else:
             record |= {"data_version": version, **self._stages(job)}
         record["runner_wall_s"] = round(time.monotonic() - started, 1)
         record["ended"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self.out.mkdir(parents=True, exist_ok=True)
         write_json(record_path(job, self.out), record)
         return record
 
@@ -245,10 +233,7 @@ def _one_of(job: Job, out: Path) -> dict:
 
 def finished(stage: Stage) -> bool:
     """Whether a stage's run folder holds the summary of a finished training."""
-    try:
-        return json.loads((stage.folder / SUMMARY).read_text(encoding="utf-8"))["finished"]
-    except (OSError, ValueError, KeyError):
-        return False
+    return _read(stage.folder / SUMMARY).get("finished", False)
 
 
 def result_of(stage: Stage) -> dict:
@@ -274,10 +259,10 @@ def result_of(stage: Stage) -> dict:
 
 
 def split_hash(folder: Path, data: dict) -> str | None:
-    """Hash of the labelled images of a run: its split file's, else that of its checkpoint."""
+    """Hash of the labelled images of a run: its split's, else that of its checkpoint."""
     split = data.get("split")
-    if isinstance(split, dict) and split.get("hash"):
-        return split["hash"]
+    if isinstance(split, dict) and split.get("labelled_hash"):
+        return split["labelled_hash"]
     try:
         return checkpoint.load(folder / LAST).get("identity", {}).get("labelled_images")
     except UserError:

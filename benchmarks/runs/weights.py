@@ -15,7 +15,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import ledger, planning
+from benchmarks.claims.base import read_json, words
+from benchmarks.ledger import rows as ledger
+from benchmarks.runs import programs
 from common.cli import UserError, choose_device, entry_point
 from common.files import write_json
 
@@ -56,15 +58,15 @@ def evaluate(row: ledger.LedgerRow, checkpoint: Path, data: Path, device: str) -
     """
     if row.command is None:
         raise UserError(f"row {row.id} has no command here: {row.no_command}.")
-    script, words = planning.split(row.command.split("&&")[-1].strip())
+    script, given = programs.split(programs.last_of(row.command))
     if script in ("s2ver/main.py", "benchmarks.baselines"):
         return _evaluate_s2ver(row, checkpoint, data, device)
     if script == "adacm/main.py":
         return _evaluate_adacm(row, checkpoint, data, device)
     if script.startswith("ssfer/"):
-        return _evaluate_ssfer(row, words, checkpoint, data, device)
+        return _evaluate_ssfer(row, given, checkpoint, data, device)
     if script.startswith("webemotion/"):
-        return _evaluate_webemotion(script, words, checkpoint, data, device)
+        return _evaluate_webemotion(script, given, checkpoint, data, device)
     raise UserError(
         f"row {row.id} is trained by {script}, for which no checkpoint was published with a number."
     )
@@ -86,7 +88,7 @@ def _evaluate_s2ver(row, checkpoint: Path, data: Path, device: str) -> Measured:
     from s2ver import data as s2ver_data
     from s2ver.model import build_model
 
-    args = planning.parse(row.command)
+    args = programs.parse(row.command)
     args.train_data_dir, args.test_data_dir = str(data / "train"), str(data / "test")
     chosen = choose_device(device)
     model = build_model(args.backbone, args.num_classes, args.low_dim)
@@ -102,7 +104,7 @@ def _evaluate_adacm(row, checkpoint: Path, data: Path, device: str) -> Measured:
     from common.data.check import drop_unreadable
     from common.nn.backbones import load_pretrained
 
-    args = planning.parse(row.command)
+    args = programs.parse(row.command)
     args.num_workers = min(args.num_workers, 2)
     chosen = choose_device(device)
     reader, classes = adacm_data.DATASETS[args.dataset]
@@ -113,18 +115,20 @@ def _evaluate_adacm(row, checkpoint: Path, data: Path, device: str) -> Measured:
     return _classify(model, loader, row, manifest, chosen)
 
 
-def _evaluate_ssfer(row, words: list[str], checkpoint: Path, data: Path, device: str) -> Measured:
+def _evaluate_ssfer(row, given: list[str], checkpoint: Path, data: Path, device: str) -> Measured:
     from ssfer import evaluate as command
 
-    given = _kept(words, ("--dataset", "--model", "--input_size"))
+    kept = _kept(given, ("--dataset", "--model", "--input_size"))
     folder = data / "test" if (data / "test").is_dir() else data
     with tempfile.TemporaryDirectory() as out:
-        flags = ["--checkpoint", checkpoint, *given, "--testdir", folder]
-        flags += ["--out", out, "--device", device, "--num_workers", 0]
-        if code := command.main([str(flag) for flag in flags]):
+        flags = words(
+            "--checkpoint {file} --testdir {folder} --out {out} --device {device} --num_workers 0",
+            **{"file": checkpoint, "folder": folder, "out": out, "device": device},
+        )
+        if code := command.main(kept + flags):
             raise UserError(f"ssfer/evaluate.py ended with exit code {code}; it says why above.")
         (file,) = Path(out).glob("*.json")
-        report = json.loads(file.read_text(encoding="utf-8"))["rows"][0]
+        report = read_json(file)["rows"][0]
     value = report["accuracy"]
     if row.protocol.startswith("recall of "):
         wanted = row.protocol.removeprefix("recall of ")
@@ -132,19 +136,19 @@ def _evaluate_ssfer(row, words: list[str], checkpoint: Path, data: Path, device:
     return Measured(value, report["images"], report["drawn"], report)
 
 
-def _kept(words: list[str], flags: tuple[str, ...]) -> list[str]:
+def _kept(given: list[str], flags: tuple[str, ...]) -> list[str]:
     """The given flags of a command line, with their values."""
-    places = [k for k, word in enumerate(words) if word in flags]
-    return [word for k in places for word in words[k : k + 2]]
+    starts = [k for k, word in enumerate(given) if word in flags]
+    return [word for k in starts for word in given[k : k + 2]]
 
 
-def _evaluate_webemotion(script, words, checkpoint: Path, data: Path, device: str) -> Measured:
+def _evaluate_webemotion(script, given, checkpoint: Path, data: Path, device: str) -> Measured:
     from webemotion import train as command
     from webemotion.authors_files import EVALUATION
     from webemotion.lists import is_drawn
 
-    config = Path(words[words.index("--config_file") + 1])
-    held = json.loads(config.read_text(encoding="utf-8"))
+    config = Path(given[given.index("--config_file") + 1])
+    held = read_json(config)
     name = Path(script).relative_to("webemotion").with_suffix("").as_posix()
     with tempfile.TemporaryDirectory() as out:
         changes = {
@@ -159,38 +163,37 @@ def _evaluate_webemotion(script, words, checkpoint: Path, data: Path, device: st
         if code := command.run(name, flags):
             raise UserError(f"{script} ended with exit code {code}; it says why above.")
         (file,) = Path(out).glob(f"**/{EVALUATION}")
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = read_json(file)
     value = 100 * next(report[k] for k in ("top1", "hits", "strongest", "map") if k in report)
     images = report.get("images", 0)
     return Measured(value, images, is_drawn(changes["data_dir"]), report)
 
 
-def _moved(place: str, data: Path) -> str:
+def _moved(path: str, data: Path) -> str:
     """A path of a configuration, ``data/<set>/…``, below another folder of that set."""
-    parts = Path(place).parts
-    return str(data.joinpath(*parts[2:]))
+    return str(data.joinpath(*Path(path).parts[2:]))
 
 
 def judge(row: ledger.LedgerRow, found: Measured) -> tuple[str, str]:
     """(outcome, sentence) of an evaluation against its row."""
-    told = f"{row.id}: here {found.value:.4g} on {found.images} images"
+    text = f"{row.id}: here {found.value:.4g} on {found.images} images"
     if row.value is None:
-        return INCOMPARABLE, f"{told}; the row's value is unknown ({row.note})"
-    told += f", reported {row.value:g}"
+        return INCOMPARABLE, f"{text}; the row's value is unknown ({row.note})"
+    text += f", reported {row.value:g}"
     if found.drawn:
-        return INCOMPARABLE, f"{told}; the images are a drawn stand-in for {row.dataset}"
+        return INCOMPARABLE, f"{text}; the images are a drawn stand-in for {row.dataset}"
     if row.test_images is not None and row.test_images != found.images:
-        return INCOMPARABLE, f"{told} on {row.test_images} images: another version of the data"
+        return INCOMPARABLE, f"{text} on {row.test_images} images: another version of the data"
     gap = found.value - row.value
     outcome = VERIFIED if abs(gap) <= row.tolerance else DIFFERS
-    return outcome, f"{told}: {gap:+.3g}, tolerance {row.tolerance:g} ({row.tolerance_why})"
+    return outcome, f"{text}: {gap:+.3g}, tolerance {row.tolerance:g} ({row.tolerance_why})"
 
 
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     found = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(CHUNK):
+        for block in iter(lambda: file.read(CHUNK), b""):
             found.update(block)
     return found.hexdigest()
 
@@ -208,20 +211,19 @@ def _run(argv: list[str]) -> int:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--json", type=Path, metavar="FILE", help="also write the outcome there")
     args = parser.parse_args(argv)
-    row = ledger.find(args.row, ledger.load(measured=False))
+    row = ledger.find(args.row, ledger.load())
     if not args.checkpoint.is_file():
         raise UserError(f"there is no checkpoint at {args.checkpoint}.")
     found = evaluate(row, args.checkpoint, args.data, args.device)
-    outcome, told = judge(row, found)
-    print(f"{outcome}: {told}")
+    outcome, text = judge(row, found)
+    print(f"{outcome}: {text}")
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(
             args.json,
             {
                 "row": row.id,
                 "outcome": outcome,
-                "text": told,
+                "text": text,
                 "value": found.value,
                 "images": found.images,
                 "drawn": found.drawn,

@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import defaultdict
-from typing import Any
+from dataclasses import asdict
 from xml.etree import ElementTree as Xml
 
-from benchmarks.report import effects, evidence_tables
+from benchmarks.claims.findings import Finding
+from benchmarks.report import evidence
 from benchmarks.report.collect import Run
 from benchmarks.report.content import Report
-from benchmarks.report.tables import Table
+from benchmarks.statistics import Tone
+from common.files import finite
 
-SKIPPED = ("blocked by data", "untested", "stale")
+SKIPPED = ("blocked by data", "untested", "stale", "claim undecided on stand-in")
 """Statuses of the ledger that are neither a success nor a failure."""
 CONTROL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_json(report: Report, title: str) -> str:
+def as_json(report: Report, title: str) -> str:
     """Everything that the report shows as numbers and words."""
-    summary = evidence_tables.summary_table(report.rows, report.parity, report.claims, report.runs)
+    summary = evidence.summary_table(report.rows, report.parity, report.claims, report.runs)
     content = {
         "title": title,
         "failures": [words for _, words in report.failures],
-        "papers": _records(summary),
-        "claims": [
-            {**claim, "effects": [vars(effect) for effect in effects.effects(claim)]}
-            for claim in report.claims
-        ],
+        "papers": summary.records(),
+        "claims": [asdict(claim) for claim in report.claims],
         "ledger": report.rows,
         "history": {n: [vars(p) for p in points] for n, points in report.history.items()},
         "parity": report.parity,
         "runs": [_run(run) for run in report.runs],
-        "speed": report.speed,
-        "sources": report.sources,
+        "speed": {name: asdict(results) for name, results in report.speed.items()},
+        "sources": {name: asdict(results) for name, results in report.sources.items()},
     }
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _records(table: Table) -> list[dict]:
-    return [
-        {name: cell.order if name in table.numeric else cell.text for name, cell in pairs}
-        for pairs in (list(zip(table.columns, row, strict=True)) for row in table.rows)
-    ]
+    return json.dumps(finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _run(run: Run) -> dict:
@@ -60,18 +51,7 @@ def _run(run: Run) -> dict:
     }
 
 
-def _finite(value: Any) -> Any:
-    """`value` with null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | None) else str(value)
-
-
-def render_junit(report: Report) -> str:
+def junit(report: Report) -> str:
     """A suite for parity, claims, the ledger and the runs; a case a line of theirs.
 
     A failed parity case, a claim that fails, in the ledger too, and an unfinished run are
@@ -116,25 +96,19 @@ def _parity_case(case: dict) -> Case:
     return str(case.get("kind")).replace("/", "."), str(case.get("name")), outcome, message
 
 
-def _claim_case(claim: dict) -> Case:
-    verdict = claim.get("verdict")
-    outcome = {"good": "", "bad": "failure"}.get(effects.verdict_class(verdict), "skipped")
-    parts = [
-        f"{e.against} {e.mean:+.4f} ({e.low:+.4f} to {e.high:+.4f})" for e in effects.effects(claim)
-    ]
-    message = "; ".join([str(verdict), *parts])
-    return (
-        effects.paper_of(claim, evidence_tables.PAPERS),
-        effects.sentence(claim),
-        outcome,
-        message,
-    )
+def _claim_case(claim: Finding) -> Case:
+    outcome = {Tone.GOOD: "", Tone.BAD: "failure", Tone.OPEN: "skipped"}[claim.verdict.tone]
+    message = str(claim.verdict)
+    if claim.interval_95:
+        low, high = claim.interval_95
+        message += f"; {claim.compared} {claim.mean:+.4f} ({low:+.4f} to {high:+.4f})"
+    return claim.paper, evidence.name_of(claim), outcome, message
 
 
 def _ledger_case(row: dict) -> Case:
     status = str(row.get("status"))
-    undecided = status in SKIPPED or "undecided" in status
-    outcome = "failure" if " fails " in status else "skipped" if undecided else ""
+    skipped = "skipped" if status in SKIPPED else ""
+    outcome = "failure" if status == "claim fails on stand-in" else skipped
     return str(row.get("paper")), str(row.get("id")), outcome, status
 
 
