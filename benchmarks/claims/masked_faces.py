@@ -71,20 +71,23 @@ class Size:
     input_size: int = 64
 
 
+SIZES = {
+    "smoke": Size(0.02, 0.0005, 1, 2, 1, batch_size=4, fraction=0.25),
+    "quick": Size(0.25, 0.05, 40, 40, 3),
+    # The published number of labels and of steps in stage 2. Stage 3 had 3 epochs at first; two
+    # seeds were seen to rise from one to the next on the test images, so all were given 10.
+    "long": Size(1.0, 0.2, 40, 50, 10),
+    "full": Size(1.0, 0.5, 200, 100, 50, batch_size=32),
+}
+
+
 class MaskedFaces(base.Comparison):
     """Stage 2 from random weights, stage 2 from the autoencoder, and stage 3 after the latter."""
 
     name, paper = "masked_faces", "ssfer"
     claim = "masked pre-training and the EMA teacher both help"
     shown = ("best_on_test", "last", "macro_f1")
-    sizes = {
-        "smoke": Size(0.02, 0.0005, 1, 2, 1, batch_size=4, fraction=0.25),
-        "quick": Size(0.25, 0.05, 40, 40, 3),
-        # The published number of labels and of steps in stage 2. Stage 3 had 3 epochs at first; two
-        # seeds were seen to rise from one to the next on the test images, so all were given 10.
-        "long": Size(1.0, 0.2, 40, 50, 10),
-        "full": Size(1.0, 0.5, 200, 100, 50, batch_size=32),
-    }
+    sizes = SIZES
 
     def __init__(self, args):
         super().__init__(args)

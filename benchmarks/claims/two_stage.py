@@ -54,17 +54,20 @@ class Size:
     batch_size: int = 16
 
 
+SIZES = {
+    "smoke": Size(0.001, 32, 1, batch_size=8),
+    "quick": Size(0.06, 96, 8),
+    "full": Size(1.0, 448, 100, "resnet101", 10),
+}
+
+
 class TwoStage(base.Comparison):
     """Both stages on one set of images: ``twin`` or ``bass``."""
 
     name, paper, metric, percent, workers = "two_stage", "dimva", "r_valence", False, 2
     claim = "two_stage predicts the valence of held-out images better than one_stage"
     shown = ("r_valence", "r_arousal")
-    sizes = {
-        "smoke": Size(0.001, 32, 1, batch_size=8),
-        "quick": Size(0.06, 96, 8),
-        "full": Size(1.0, 448, 100, "resnet101", 10),
-    }
+    sizes = SIZES
 
     def __init__(self, args: argparse.Namespace, data: str = "twin"):
         super().__init__(args)

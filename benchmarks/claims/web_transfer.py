@@ -74,17 +74,20 @@ class Size:
     lr: float = 0.01
 
 
+SIZES = {
+    "smoke": Size(0.001, 32, "resnet10", 1, 1, 1, 1, 8, 16),
+    "quick": Size(0.4, 64, "resnet10", 10, 8, 5, 10, 32, 64, "bf16"),
+    "full": Size(1.0, 128, "resnet50", 20, 30, 15, 30, 64, 300, "bf16"),
+}
+
+
 class WebTransfer(base.Comparison):
     """Every arm from the stand-in's tags to UnBiasedEmo."""
 
     name, paper, metric = "web_transfer", "webemotion", "accuracy"
     claim = "pre-training on web tags, with their text, helps on UnBiasedEmo and zero-shot"
     shown = ("accuracy", "accuracy_best_on_test")
-    sizes = {
-        "smoke": Size(0.001, 32, "resnet10", 1, 1, 1, 1, 8, 16),
-        "quick": Size(0.4, 64, "resnet10", 10, 8, 5, 10, 32, 64, "bf16"),
-        "full": Size(1.0, 128, "resnet50", 20, 30, 15, 30, 64, 300, "bf16"),
-    }
+    sizes = SIZES
 
     def __init__(self, args):
         super().__init__(args)

@@ -15,16 +15,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import torch
 
-from benchmarks import loading
+from benchmarks import results_file
+from benchmarks.results_file import LABORATORY, Results
+from benchmarks.speed import loading
 from common.cli import choose_device, entry_point
 from common.engine.method import to_device
 from common.engine.precision import autocast
 from common.engine.run_folder import environment
-from common.files import write_json
 from common.flags import at_least_0, count
 from s2ver.method import S2VER
 from s2ver.model import TRUNKS, build_model, build_optimizer
@@ -39,6 +41,7 @@ class Variant:
 
 
 BASELINE = "fp32"
+TIME = "since only the time counts"
 VARIANTS = {
     BASELINE: Variant(),
     "fp32 channels_last": Variant(channels_last=True),
@@ -124,6 +127,7 @@ def _run(argv: list[str]) -> int:
             steps = loading.passes(Path(folder), args.images, args.image_size, args.workers)
             rows = _rows(measure(steps, args.rounds), loading.PLAIN, args.images)
         settings = ("image_size", "images", "workers", "rounds")
+        dataset = results_file.drawn("photographs", f"drawn photographs, {TIME}")
         measured = (
             "S2-VER's unlabelled triple from 500 x 375 JPEGs (drawn), ratio to a plain Pillow and "
             "torchvision pipeline in the same run"
@@ -132,21 +136,29 @@ def _run(argv: list[str]) -> int:
         device = choose_device(args.device)
         rows = _step_rows(args, device)
         settings = ("backbone", "image_size", "batch_size", "uratio", "rounds")
+        dataset = results_file.drawn("random images", f"random images, {TIME}")
         measured = "S2-VER training step, ratio to fp32 in the same run"
     for name, row in rows.items():
         print(f"{name:<30}{row['speed_up']:>7.2f}x{row['images_per_second']:>9.1f}/s")
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(
-            args.out,
-            {
-                "measured": measured,
-                "command": " ".join(["python -m benchmarks speed", *argv]),
-                "settings": {name: getattr(args, name) for name in settings},
-                "variants": rows,
-                "environment": environment(device, 0),
-            },
+        machine = environment(device, 0)
+        results = Results(
+            kind="speed",
+            paper=LABORATORY,
+            claim=measured,
+            metric="speed_up",
+            arms={name: {"0": row} for name, row in rows.items()},
+            seeds=[0],
+            dataset=dataset,
+            command=" ".join(["python -m benchmarks speed", *argv]),
+            commit=machine.get("commit") or results_file.UNKNOWN,
+            date=date.today().isoformat(),
+            environment=machine,
+            shown=["speed_up", "images_per_second"],
+            percent=False,
+            size={"name": "", **{name: getattr(args, name) for name in settings}},
         )
+        results_file.write(args.out, results)
         print(f"results file: {args.out}")
     return 0
 

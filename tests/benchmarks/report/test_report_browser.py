@@ -4,10 +4,10 @@ import itertools
 import json
 
 import pytest
-
-from benchmarks.report import browser, write_report
 from tests.benchmarks.test_report import make_run
 from tests.benchmarks.test_report_evidence import CLAIM, FINDING, PARITY
+
+from benchmarks.report import browser, write_report
 
 if reason := browser.missing():
     pytest.skip(f"the page is not shown: {reason}", allow_module_level=True)

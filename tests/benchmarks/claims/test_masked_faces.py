@@ -5,7 +5,9 @@ import json
 
 import pytest
 
-from benchmarks import masked_faces
+from benchmarks.claims import base, masked_faces
+from benchmarks.claims.masked_faces import MASKED, TEACHER, MaskedFaces
+from common.cli import UserError
 
 
 @pytest.mark.slow
@@ -14,11 +16,14 @@ def test_smallest_comparison(tmp_path, capsys):
     argv = ["--size", "smoke", "--seeds", "1", "--device", "cpu", "--work", str(tmp_path / "work")]
     assert masked_faces.main([*argv, "--out", str(out)]) == 0
     result = json.loads(out.read_text())
-    runs = result["runs"]
-    pair = runs["stage 3"]["1"]["last"] - runs["MAE, stage 2"]["1"]["last"]
-    assert result["claims"]["teacher"]["differences"] == [pytest.approx(pair)]
-    assert result["verdict"] == "undecided"
-    assert result["pretraining"]["epochs"] == 1 and result["environment"]["versions"]["timm"]
+    arms = result["arms"]
+    pair = arms[TEACHER]["1"]["last"] - arms[MASKED]["1"]["last"]
+    assert result["comparisons"][1]["differences"] == [pytest.approx(pair)]
+    assert result["verdict"] == "undecided" and result["paper"] == "ssfer"
+    assert (
+        result["details"]["pretraining"]["epochs"] == 1
+        and result["environment"]["versions"]["timm"]
+    )
     printed = capsys.readouterr().out
     assert "DRAWN" in printed and "undecided: one seed" in printed
 
@@ -26,35 +31,14 @@ def test_smallest_comparison(tmp_path, capsys):
 def test_arms_share_everything_but_the_start(tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(masked_faces.fine_tune, "main", lambda argv: started.append(argv) or 1)
-    size, args = masked_faces.SIZES["quick"], _args(tmp_path)
+    words = ["--device", "cpu", "--work", str(tmp_path)]
+    comparison = MaskedFaces(base.build_parser(MaskedFaces, "").parse_args(words))
     for checkpoint in ("none", "file.pth"):
-        with pytest.raises(masked_faces.UserError, match="exit code 1"):
-            masked_faces.tune(size, args, tmp_path, 5, checkpoint, tmp_path / checkpoint)
+        with pytest.raises(UserError, match="exit code 1"):
+            comparison.tune(5, checkpoint, tmp_path / checkpoint)
     flags = [dict(itertools.pairwise(argv)) for argv in started]
     differing = {k for k in flags[0] if flags[0][k] != flags[1].get(k) and k.startswith("--")}
     assert differing == {"--checkpoint", "--semi_epochs", "--out"}
-
-
-def _args(tmp_path):
-    class Args:
-        detector, num_workers, device = "none", 0, "cpu"
-
-    return Args()
-
-
-@pytest.mark.parametrize(
-    ("pairs", "expected"),
-    [
-        ([0.1, 0.11, 0.12], "holds"),
-        ([-0.1, -0.11, -0.12], "fails"),
-        ([0.3, -0.3, 0.1], "undecided"),
-    ],
-)
-def test_verdict_follows_the_interval(pairs, expected):
-    seeds = [1, 2, 3]
-    better = {str(s): {"last": 0.5 + d} for s, d in zip(seeds, pairs, strict=True)}
-    worse = {str(s): {"last": 0.5} for s in seeds}
-    assert masked_faces._judge(better, worse, seeds)["verdict"] == expected
 
 
 def test_stand_in_of_another_scale_is_refused(tmp_path):

@@ -1,12 +1,11 @@
 """The loader that is measured against does what ours does, and the command writes its figures."""
 
-import json
-
 import torch
 from PIL import Image
 
-from benchmarks import loading
-from benchmarks.speed import main
+from benchmarks import results_file
+from benchmarks.speed import loading
+from benchmarks.speed.command import main
 from common.data.dataset import ViewDataset, seeded
 from s2ver.data import unlabelled_views
 
@@ -30,8 +29,8 @@ def test_command_writes_ratios_to_the_plain_pipeline(tmp_path, in_process):
     argv = ["--what", "loading", "--images", "4", "--rounds", "1", "--image_size", "32"]
     seen = in_process(main, [*argv, "--out", "speed.json"], tmp_path)
     assert seen.code == 0, seen.err
-    result = json.loads((tmp_path / "speed.json").read_text())
-    assert result["variants"][loading.PLAIN]["speed_up"] == 1.0
-    assert len(result["variants"]) == 4
-    assert result["settings"] == {"image_size": 32, "images": 4, "workers": 0, "rounds": 1}
-    assert all(row["images_per_second"] > 0 for row in result["variants"].values())
+    result = results_file.read(tmp_path / "speed.json")
+    assert result.arms[loading.PLAIN]["0"]["speed_up"] == 1.0
+    assert len(result.arms) == 4 and result.kind == "speed"
+    assert result.size == {"name": "", "image_size": 32, "images": 4, "workers": 0, "rounds": 1}
+    assert all(by_seed["0"]["images_per_second"] > 0 for by_seed in result.arms.values())

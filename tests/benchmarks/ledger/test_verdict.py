@@ -4,13 +4,15 @@ import dataclasses
 
 import pytest
 
-from benchmarks import ledger, verdict
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger import verdict
+from common.files import write_json
 
 
 @pytest.fixture(scope="module")
 def row():
     """S2-VER, FI, 1600 labels: 51.8 ± 0.21 %."""
-    return ledger.find("s2ver/main/fi-1600-s2-ver", ledger.load(measured=False))
+    return ledger.find("s2ver/main/fi-1600-s2-ver", ledger.load())
 
 
 def run(seed, value, **more):
@@ -63,29 +65,7 @@ def test_what_is_not_comparable_says_why(row, change, more, protocol, reason):
     assert reason in found.text
 
 
-def test_bootstrap_needs_two_and_repeats():
-    with pytest.raises(ValueError, match="two seeds"):
-        verdict.bootstrap([1.0])
-    assert verdict.bootstrap([2.0, 2.0]) == (2.0, 2.0)
-    low, high = verdict.bootstrap([1.0, 2.0, 3.0])
-    assert (low, high) == verdict.bootstrap([1.0, 2.0, 3.0])
-    assert 1.0 <= low < 2.0 < high <= 3.0
-
-
-def test_claim_interval_by_hand():
-    # mean 2, deviation 1, t(0.975, 2) = 4.30265: 2 -+ 4.30265 / sqrt(3)
-    assert verdict.interval([1.0, 2.0, 3.0]) == pytest.approx((-0.48414, 4.48414), abs=1e-4)
-    assert verdict.verdict([1.0, 2.0, 3.0]) == "undecided"
-    assert verdict.verdict([1.9, 2.0, 2.1]) == "holds"
-    assert verdict.verdict([-1.9, -2.0, -2.1]) == "fails"
-    assert verdict.verdict([2.0]) == "undecided: one seed"
-    assert verdict.overall(["holds", "fails"]) == "fails"
-    assert verdict.overall(["holds", "undecided"]) == "undecided"
-
-
 def test_command_reads_records(in_process, tmp_path):
-    from common.files import write_json
-
     for seed in (1, 2):
         record = run(seed, 0.60) | {"rows": ["s2ver/main/fi-1600-s2-ver"], "key": str(seed)}
         write_json(tmp_path / f"{seed}.json", record)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import web_transfer
+from benchmarks import results_file
+from benchmarks.claims import base, web_transfer
 
 
 @pytest.fixture(scope="module")
@@ -19,23 +20,21 @@ def result(tmp_path_factory):
 def test_every_arm_has_its_figure(result):
     _, found = result
     arms = {"joint", "image", "frozen", "scratch", "zero_shot", "chance"}
-    assert set(found["runs"]) == arms
-    assert all(0 <= found["runs"][arm]["1"]["accuracy"] <= 1 for arm in arms)
-    assert found["runs"]["chance"]["1"]["accuracy"] == pytest.approx(1 / 6)
+    assert set(found["arms"]) == arms
+    assert all(0 <= found["arms"][arm]["1"]["accuracy"] <= 1 for arm in arms)
+    assert found["arms"]["chance"]["1"]["accuracy"] == pytest.approx(1 / 6)
     assert found["command"] == "python -m benchmarks web_transfer --size smoke --seeds 1"
-    assert "DRAWN" in found["note"]
+    assert "DRAWN" in found["dataset"]["note"]
 
 
 def test_one_seed_gives_no_verdict(result):
     _, found = result
-    assert set(found["claims"]) == set(web_transfer.CLAIMS)
-    for name, (better, worse, _) in web_transfer.CLAIMS.items():
-        claim = found["claims"][name]
-        runs = found["runs"]
-        expected = runs[better]["1"]["accuracy"] - runs[worse]["1"]["accuracy"]
+    table, arms = base.table(results_file.parse(found, "result")), found["arms"]
+    for claim, (text, better, worse) in zip(found["comparisons"], web_transfer.PAIRS, strict=True):
+        expected = arms[better]["1"]["accuracy"] - arms[worse]["1"]["accuracy"]
         assert claim["differences"] == [pytest.approx(expected)]
         assert claim["verdict"] == "undecided: one seed"
-        assert claim["claim"] in web_transfer.table(found)
+        assert claim["claim"] == text and text in table
 
 
 def test_arms_differ_in_what_they_say_they_do(result):
@@ -61,4 +60,4 @@ def test_a_finished_run_is_read_again(result, capsys, monkeypatch):
     words = ["--size", "smoke", "--seeds", "1", "--device", "cpu", "--work", str(place / "work")]
     assert web_transfer.main([*words, "--out", str(place / "again.json")]) == 0
     again = json.loads((place / "again.json").read_text(encoding="utf-8"))
-    assert again["runs"] == found["runs"]
+    assert again["arms"] == found["arms"]

@@ -7,14 +7,15 @@ import pytest
 import torch
 
 from adacm.model import UnitNormResNet
-from benchmarks import ledger, weights
-from benchmarks.weights import Measured
+from benchmarks.ledger import rows as ledger
+from benchmarks.runs import weights
+from benchmarks.runs.weights import Measured
 from common.cli import UserError
 from common.datasets.twin import make_twin
 from s2ver.model import build_model
 from ssfer.vit import build_vit
 
-ROWS = ledger.load(measured=False)
+ROWS = ledger.load()
 ADACM = ledger.find("adacm/main/rafdb-4000", ROWS)
 SSFER = ledger.find("ssfer/notebook/rafdb-5", ROWS)
 

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 from adacm.model import UnitNormResNet, load_weights
-from benchmarks import face_recognition, semi_supervision
-from benchmarks.face_recognition import Recognition, draw_people
+from benchmarks.claims import face_recognition, semi_supervision
+from benchmarks.claims.face_recognition import Recognition, draw_people
 from common.datasets.standins.people import Identity
 
 

@@ -1,24 +1,27 @@
 """Differences between a run and a recipe."""
 
+import dataclasses
 import json
 
 import pytest
 
-from benchmarks import explain, ledger, planning
+from benchmarks.ledger import rows as ledger
+from benchmarks.results_file import ROOT
+from benchmarks.runs import explain, programs
 from common import quirks
 from common.cli import UserError
 from common.engine.launch import plain
 
-ROWS = ledger.load(measured=False)
+ROWS = ledger.load()
 
 
 def write_run(folder, row, data=None, versions=None, **changes):
     """A run folder as the row's command would leave it, with some arguments changed."""
-    args = planning.parse(row.command)
+    args = programs.parse(row.command)
     for name, value in changes.items():
         assert hasattr(args, name)
         setattr(args, name, value)
-    register = quirks.load(planning.ROOT / row.paper / "quirks.yaml")
+    register = quirks.load(ROOT / row.paper / "quirks.yaml")
     config = {
         "method": explain.method_of(row.command),
         "arguments": {name: plain(value) for name, value in vars(args).items()},
@@ -65,13 +68,15 @@ def test_every_kind_of_difference_is_listed(tmp_path, adacm):
     assert found["images"].here == "a drawn stand-in"
 
 
-def test_what_it_matters_has_a_source_or_is_not_measured(tmp_path, adacm):
-    run = write_run(tmp_path / "run", adacm, batch_size=256, image_size=48)
+def test_what_it_matters_is_in_the_register_or_not_measured(tmp_path, adacm):
+    run = write_run(tmp_path / "run", adacm, batch_size=256)
     found = {difference.name: difference for difference in explain.explain(run, adacm)}
-    assert (
-        "-5.4 points" in found["batch_size"].matters and "reported" in found["batch_size"].matters
-    )
-    assert found["image_size"].matters == "not measured here"
+    assert found["batch_size"].matters == "not measured here"
+    entries = [q for q in quirks.load(ROOT / "adacm/quirks.yaml") if q.corrected]
+    quirk = dataclasses.replace(entries[0], effect="two points")
+    (name,) = list(quirk.corrected)[:1]
+    (told,) = explain._arguments({name: "other"}, {name: "one"}, [quirk])
+    assert told.matters == "two points"
     assert "committed runs" in explain.protocol_gap("s2ver")
     assert "not measured here" in explain.protocol_gap("no-such-paper")
 

@@ -1,16 +1,24 @@
 """The runner: what is planned, skipped, gone on with, blocked, and recorded."""
 
 import dataclasses
+import hashlib
 import json
 import sys
 import types
 
+import numpy as np
 import pytest
 
-from benchmarks import ledger, planning, run, runner
+from benchmarks.ledger import rows as ledger
+from benchmarks.ledger.verdict import find_records
+from benchmarks.runs import command as run
+from benchmarks.runs import planning, programs, runner
+from common.data import split_files
+from common.data.splits import Split
 from common.engine.run_folder import CONFIG, LAST, SUMMARY
 
-ROWS = ledger.load(measured=False)
+ROWS = ledger.load()
+SPLIT = Split(np.array([2, 5]), np.array([1, 3]), np.array([], int), file="abc")
 ROW = ledger.find("s2ver/main/fi-80-s2-ver", ROWS)
 
 
@@ -39,10 +47,10 @@ def test_keys_follow_what_is_computed(tmp_path):
 def test_command_is_kept_and_completed(tmp_path):
     (job,) = plan(tmp_path, seeds=(3,))
     words = list(job.stages[0].words)
-    given = planning.split(ROW.command)[1]
+    given = programs.split(ROW.command)[1]
     assert words[: 1 + len(given)] == ["s2ver/main.py", *given]
     assert words[words.index("--seed") + 1] == "3"
-    args = planning.parse("python " + " ".join(words))
+    args = programs.parse("python " + " ".join(words))
     assert (args.epoch, args.num_train_iter, args.num_labels) == (512, 1024, 80)
 
 
@@ -63,7 +71,7 @@ def test_missing_data_blocks_with_the_doctors_sentence(tmp_path, in_process):
     words += ["--data-root", tmp_path / "none", "--out", tmp_path / "out", "--seeds", "1"]
     done = in_process(run.main, words, tmp_path)
     assert done.code == 0 and "1 blocked by data" in done.out
-    (record,) = runner.find_records(tmp_path / "out" / "paper")
+    (record,) = find_records(tmp_path / "out" / "paper")
     assert record["status"] == "blocked by data"
     assert str(tmp_path / "none" / "rafdb") in record["reason"]
 
@@ -79,7 +87,8 @@ class Trainings:
         code = self.codes.pop(0)
         folder = self.job.stages[0].folder
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG).write_text('{"data": {"drawn": false, "split": {"hash": "abc"}}}')
+        config = {"data": {"drawn": False, "split": split_files.record(SPLIT)}}
+        (folder / CONFIG).write_text(json.dumps(config))
         (folder / LAST).write_bytes(b"")
         log.write_text("error: it broke.\n")
         protocols = {"last": {"value": 0.5}}
@@ -104,7 +113,8 @@ def test_what_is_done_is_skipped(tmp_path):
     assert [record["status"] for record in records] == ["done", "done"]
     assert records[0]["protocols"]["last"]["value"] == 0.5
     assert (records[0]["wall_s"], records[0]["peak_memory_bytes"]) == (2.0, 7)
-    assert records[0]["data"]["split_hash"] == "abc"
+    labelled = hashlib.sha256(SPLIT.labelled.tobytes()).hexdigest()
+    assert records[0]["data"]["split_hash"] == labelled
 
 
 def test_what_was_cut_off_goes_on(tmp_path):
@@ -123,7 +133,7 @@ def test_smoke_run_of_the_real_command(tmp_path, in_process):
     words = ["--only", "s2ver/main/fi-80-s2-ver", "--seeds", "1", "--out", tmp_path]
     done = in_process(run.main, words, tmp_path)
     assert done.code == 0 and "1 done" in done.out, done.out + done.err
-    (record,) = runner.find_records(tmp_path / "smoke")
+    (record,) = find_records(tmp_path / "smoke")
     assert set(record["protocols"]) == {"best_on_test", "last", "median_last_20", "val_selected"}
     assert record["data"]["drawn"] and len(record["data"]["split_hash"]) == 64
     assert record["environment"]["versions"]["torch"] and record["peak_memory_bytes"] > 0

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import ledger, planning
-from benchmarks import list as listing
+from benchmarks.ledger import list as listing
+from benchmarks.ledger import rows as ledger
+from benchmarks.runs import programs as planning
 from common.cli import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
-ROWS = ledger.load()
+ROOT = Path(__file__).resolve().parents[3]
+ROWS = listing.all_rows()
 REPORTED = [row for row in ROWS if row.kind == "reported"]
 COMMANDS = sorted(
     {part.strip() for row in REPORTED if row.command for part in row.command.split("&&")}
@@ -124,7 +125,7 @@ def test_broken_row_is_refused_in_a_sentence(tmp_path, monkeypatch, change, told
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.setattr(ledger, "PAPERS", tmp_path)
     with pytest.raises(UserError, match=told):
-        ledger.load(measured=False)
+        ledger.load()
 
 
 # A number of a README: per cent, value ± deviation, and all decimals of a results table.

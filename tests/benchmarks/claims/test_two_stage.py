@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks import two_stage
+from benchmarks.claims import base, two_stage
+from benchmarks.claims.two_stage import TwoStage
 
 
 @pytest.fixture
@@ -42,19 +43,19 @@ def test_smallest_comparison_on_both_sets(bass, tmp_path, capsys):
     argv = ["--size", "smoke", "--seeds", "1", "--device", "cpu", "--num_workers", "0"]
     argv += ["--bass", str(bass), "--work", str(tmp_path / "work"), "--out", str(out)]
     assert two_stage.main(argv) == 0
-    result = json.loads(out.read_text())
-    for data in ("twin", "bass"):
-        runs = result["sets"][data]["runs"]
-        difference = result["sets"][data]["difference_r_valence"]["differences"]
-        wanted = runs["two_stage"]["1"]["r_valence"] - runs["one_stage"]["1"]["r_valence"]
+    for file, name in ((out, "va"), (tmp_path / "result_2.json", "bass")):
+        result = json.loads(file.read_text())
+        arms, difference = result["arms"], result["comparisons"][0]["differences"]
+        wanted = arms["two_stage"]["1"]["r_valence"] - arms["one_stage"]["1"]["r_valence"]
         assert difference == [pytest.approx(wanted)]
-        assert result["sets"][data]["verdict"] == "undecided: one seed"
+        assert result["verdict"] == "undecided: one seed"
+        assert result["dataset"]["name"] == name and result["dataset"]["drawn"] is (name == "va")
     assert "DRAWN" in capsys.readouterr().out
 
 
 def test_other_flags_do_not_read_the_runs_of_earlier_ones(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(two_stage, "prepare", lambda size, args, data: {"note": ""})
+    monkeypatch.setattr(TwoStage, "prepare", lambda self: {"note": ""})
     monkeypatch.setattr(two_stage.training, "main", lambda argv: started.append(argv) or 1)
     weights = tmp_path / "weights.pth"
     weights.touch()
@@ -68,7 +69,7 @@ def test_other_flags_do_not_read_the_runs_of_earlier_ones(tmp_path, monkeypatch)
 def test_twin_of_another_scale_or_version_is_refused(tmp_path, capsys):
     folder = tmp_path / "smoke" / "twin_data"
     folder.mkdir(parents=True)
-    for scale, version in ((0.5, two_stage.TWINS["va"][1]), (0.001, 0)):
+    for scale, version in ((0.5, base.TWINS["va"][1]), (0.001, 0)):
         (folder / "DRAWN.json").write_text(json.dumps({"scale": scale, "generator": version}))
         assert two_stage.main(["--size", "smoke", "--work", str(tmp_path)]) == 2
         assert f"scale {scale}, version {version}" in capsys.readouterr().err
