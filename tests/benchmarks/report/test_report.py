@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import results_file
 from benchmarks.__main__ import main
-from benchmarks.report import collect, tables
-from benchmarks.report.markup import tag
+from benchmarks.report import collect, run_tables, tables
+from benchmarks.results_file import Results, compared, drawn
+from benchmarks.statistics import Verdict
 from common.engine.launch import DRAWN
 from common.metrics.protocols import four_protocols
 
@@ -58,7 +60,8 @@ def report(tmp_path: Path, *flags: str) -> tuple[str, str]:
     runs = [] if "--runs" in flags else ["--runs", str(tmp_path / "runs")]
     alone = ["--results", str(results), "--no_ledger"]
     assert main(["report", *runs, *alone, "--out", str(out), *flags]) == 0
-    return (out / "report.html").read_text(), (out / "report.md").read_text()
+    markdown = re.sub(" +", " ", (out / "report.md").read_text())  # columns are aligned
+    return (out / "report.html").read_text(), markdown
 
 
 class Elements(HTMLParser):
@@ -84,8 +87,8 @@ class Elements(HTMLParser):
 
 def test_headline_row_shows_all_protocols_and_marks_the_headline(tmp_path):
     make_run(tmp_path / "runs" / "one")
-    table = tables.headline_table(collect.find_runs([tmp_path / "runs"]))
-    shown = {c: cell.text for c, cell in zip(table.columns, table.rows[0], strict=True)}
+    table = run_tables.headline_table(collect.find_runs([tmp_path / "runs"]))
+    shown = {name: cell.text for name, cell in table.rows[0].items()}
     assert shown["best_on_test"] == "★ 75.00%"
     assert shown["last"] == "60.00%"
     assert shown["median_last_20"] == "60.00%"
@@ -104,8 +107,8 @@ def test_stages_are_named_with_their_run(tmp_path):
     file = tmp_path / "runs/one/stage2/config.json"
     settings = {"anno_percent": 0.05, "model": "tiny", "input_size": 64}
     file.write_text(json.dumps({"method": "ssfer", "arguments": settings, "data": {}}))
-    table = tables.headline_table(collect.find_runs([tmp_path / "runs"]))
-    shown = [dict(zip(table.columns, [c.text for c in row], strict=True)) for row in table.rows]
+    table = run_tables.headline_table(collect.find_runs([tmp_path / "runs"]))
+    shown = [{name: cell.text for name, cell in row.items()} for row in table.rows]
     names = {"one/stage2", "one/stage3", "two/fold0/stage2", "plain"}
     assert {row["run"] for row in shown} == names
     (stage,) = (row for row in shown if row["run"] == "one/stage2")
@@ -119,7 +122,7 @@ def test_drawn_data_is_announced_only_where_it_was_used(tmp_path):
         assert DRAWN not in page
     make_run(tmp_path / "runs" / "standin", drawn=True)
     html, markdown = report(tmp_path)
-    banner = re.search(r'<div class="banner".*?</div>', html)[0]
+    banner = re.search(r'<div class="banner".*?</div>', html, re.DOTALL)[0]
     assert DRAWN in banner and "standin (fi)" in banner and "real (fi)" not in banner
     assert DRAWN in markdown and "fi (drawn)" in markdown
 
@@ -226,7 +229,7 @@ def test_parity_counts_and_failures(tmp_path):
     assert "| s2ver | 1 | **1** | 0 | 0 |" in markdown and "| dimva | 0 | 0 | 1 | 0 |" in markdown
     assert "| s2ver/lr | s2ver | 0 | **1** | 0 | 0 | 2.5 |" in markdown
     assert r"off \| \<" in markdown and "off | &lt;" in html
-    alert = re.search(r'<section class="alert".*?</section>', html)[0]
+    alert = re.search(r'<section class="alert".*?</section>', html, re.DOTALL)[0]
     assert "Parity fails: s2ver/lr, 1 of 1 cases" in alert
     assert markdown.index("Parity fails") < markdown.index("## Papers")
     file.write_text("{}")
@@ -234,22 +237,35 @@ def test_parity_counts_and_failures(tmp_path):
     assert main(["report", *flags]) == 2
 
 
-def test_claims_show_keys_nobody_planned_for(tmp_path):
+def test_a_given_results_file_is_shown_in_full(tmp_path):
     make_run(tmp_path / "runs" / "one")
-    claim = {
-        "claim": "A beats B",
-        "verdict": "holds",
-        "data": DRAWN,
-        "runs": {"A": {"1": {"last": 0.5}}, "B": {"1": {"last": 0.25, "more": [1, 2]}}},
-        "seeds": [{"seed": 1, "gain": 0.25}],
-        "odd": None,
-    }
+    arms = {"A": {"1": {"last": 0.5}}, "B": {"1": {"last": 0.25, "more": [1, 2]}}}
+    claim = Results(
+        kind="claim",
+        paper="s2ver",
+        claim="A beats B",
+        metric="last",
+        arms=arms,
+        seeds=[1],
+        dataset=drawn("fi"),
+        command="python -m benchmarks x",
+        commit="0123",
+        date="2026-01-01",
+        environment={"device": "A CPU"},
+        comparisons=compared(arms, [("A beats B", "A", "B", "last")]),
+        verdict=Verdict.ONE_SEED,
+        details={"odd": "something"},
+    )
     file = tmp_path / "claim.json"
-    file.write_text(json.dumps(claim))
+    results_file.write(file, claim)
     html, markdown = report(tmp_path, "--claims", str(file))
-    assert "| A beats B | holds |" in markdown
-    assert "| B | 1 | 0.25 | \\[1, 2\\] |" in markdown and "| 1 | 0.25 |" in markdown
-    assert "A beats B</li>" in re.search(r'<div class="banner".*?</div>', html)[0]
+    assert "| A beats B | undecided: one seed | A above B | +0.2500 |" in markdown
+    assert "| B | 1 | 0.25 | \\[1, 2\\] |" in markdown and "- **odd**: something" in markdown
+    assert "<dt>odd</dt><dd>something</dd>" in html
+    assert "A beats B</li>" in re.search(r'<div class="banner".*?</div>', html, re.DOTALL)[0]
+    file.write_text('{"claim": "A beats B"}')
+    flags = ["--runs", str(tmp_path / "runs"), "--claims", str(file), "--out", str(tmp_path)]
+    assert main(["report", *flags]) == 2
 
 
 @pytest.mark.parametrize(
@@ -260,11 +276,10 @@ def test_durations(seconds, shown):
 
 
 def test_plain_table_aligns_numbers_to_the_right():
-    rows = [[tables.text("a"), tables.number(5)], [tables.text("long"), tables.number(12.345, 1)]]
-    table = tables.Table("t", ["name", "n"], rows, frozenset({"n"}))
-    assert table.plain() == "name     n\n----  ----\na        5\nlong  12.3"
-
-
-def test_tag_escapes_text_and_attributes():
-    made = tag("a", "<x>", tag("b", "&"), href='"', hidden=True, title=None)
-    assert made == '<a href="&quot;" hidden>&lt;x&gt;<b>&amp;</b></a>'
+    rows = [
+        {"name": "a", "n": tables.number(5)},
+        {"name": "long", "n": tables.number(12.345, ".1f")},
+    ]
+    lines = tables.Table("t", rows).plain().splitlines()
+    assert [line.split() for line in lines[::2]] == [["name", "n"], ["a", "5"]]
+    assert lines[2].endswith("   5") and lines[3].endswith("12.3")

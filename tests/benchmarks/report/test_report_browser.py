@@ -4,10 +4,11 @@ import itertools
 import json
 
 import pytest
-from tests.benchmarks.test_report import make_run
-from tests.benchmarks.test_report_evidence import CLAIM, FINDING, PARITY
 
-from benchmarks.report import browser, write_report
+from benchmarks.report import browser
+from benchmarks.report.command import write_report
+from tests.benchmarks.report.test_report import make_run
+from tests.benchmarks.report.test_report_evidence import CLAIM, FINDING, PARITY
 
 if reason := browser.missing():
     pytest.skip(f"the page is not shown: {reason}", allow_module_level=True)

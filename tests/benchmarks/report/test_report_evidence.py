@@ -1,45 +1,49 @@
 """The report's evidence: claims, ledger, history over commits, parity, and what machines read."""
 
+import dataclasses
 import json
-import subprocess
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.report import collect, effects, evidence_tables, history, write_report
+from benchmarks.claims.findings import Finding
+from benchmarks.ledger.list import all_rows
+from benchmarks.report import collect, evidence, history
 from benchmarks.report.collect import Run
-from benchmarks.report.html_parts import spark
+from benchmarks.report.command import write_report
+from benchmarks.report.history import Point
+from benchmarks.report.pages import spark
+from benchmarks.results_file import DRAWN
+from benchmarks.statistics import Verdict
 from common.cli import UserError
-from common.engine.launch import DRAWN
 
-CLAIM = {
-    "claim": "A beats B <b>",
-    "verdict": "fails",
-    "judged_on": "last",
-    "data": DRAWN,
-    "differences": {
-        "B": {
-            "last": {
-                "differences": [-0.1, -0.2],
-                "mean": -0.15,
-                "interval_95": [-0.2, -0.1],
-                "verdict": "fails",
-            },
-            "best": {"differences": [0.1, 0.2], "mean": 0.15, "interval_95": [0.1, 0.2]},
-        }
-    },
-}
-FINDING = {
-    "claim": "s2ver-above",
-    "paper": "s2ver",
-    "statement": "S2-VER beats B",
-    "metric": "last",
-    "verdict": "holds",
-    "differences": (0.1, 0.3),
-    "mean": 0.2,
-    "interval_95": (0.1, 0.3),
-}
+CLAIM = Finding(
+    claim="a-above-b",
+    paper="",
+    statement="A beats B <b>",
+    metric="last",
+    verdict=Verdict.FAILS,
+    compared="A above B",
+    seeds=("1", "2"),
+    differences=(-0.1, -0.2),
+    mean=-0.15,
+    interval_95=(-0.2, -0.1),
+    data=DRAWN,
+    drawn=True,
+)
+FINDING = Finding(
+    claim="s2ver-above",
+    paper="s2ver",
+    statement="S2-VER beats B",
+    metric="last",
+    verdict=Verdict.HOLDS,
+    seeds=("1", "2"),
+    differences=(0.1, 0.3),
+    mean=0.2,
+    interval_95=(0.1, 0.3),
+)
+NOT_RUN = Finding("x", "", "x", "last", Verdict.NOT_RUN, command="python -m benchmarks two_stage")
 ROWS = [
     {"id": "s2ver/main/fi", "paper": "s2ver", "kind": "reported", "status": "blocked by data"},
     {
@@ -62,54 +66,39 @@ PARITY = {
 
 
 def shown(table, row=0):
-    return {c: cell.text for c, cell in zip(table.columns, table.rows[row], strict=True)}
-
-
-def test_only_comparisons_on_the_judged_metric_are_effects():
-    (effect,) = effects.effects(CLAIM)
-    assert (effect.against, effect.mean, effect.low, effect.high) == ("B", -0.15, -0.2, -0.1)
-    assert (effect.seeds, effect.verdict) == (2, "fails")
-    (effect,) = effects.effects(FINDING)
-    assert (effect.claim, effect.against, effect.mean) == ("S2-VER beats B", "", 0.2)
+    return {name: cell.text for name, cell in table.rows[row].items()}
 
 
 def test_claims_table_shows_the_interval_and_marks_what_fails():
-    table = effects.claims_table([CLAIM, FINDING])
+    table = evidence.claims_table([CLAIM, FINDING])
     first = shown(table)
-    assert (first["effect"], first["95% low"], first["95% high"]) == (
+    assert (first["effect"], first["95% low"], first["95% high"], first["seeds"]) == (
         "-0.1500",
         "-0.2000",
         "-0.1000",
+        "2",
     )
-    assert [row[1].marked for row in table.rows] == [True, False]
-    assert effects.forest([CLAIM, FINDING]).data.splitlines()[1].startswith("A beats B <b>,B,-0.15")
-    assert effects.forest([{"claim": "x", "verdict": "not run"}]) is None
-
-
-@pytest.mark.parametrize(
-    ("verdict", "kind"),
-    [("holds", "good"), ("fails", "bad"), ("undecided: one seed", "open"), ("not run", "open")],
-)
-def test_verdicts_in_words(verdict, kind):
-    assert effects.verdict_class(verdict) == kind
+    assert [row["verdict"].mark for row in table.rows] == ["bad", ""]
+    data = evidence.forest([CLAIM, FINDING]).data.splitlines()
+    assert data[1].startswith("A beats B <b>,A above B,-0.15")
+    assert evidence.forest([NOT_RUN]) is None
 
 
 def test_a_claim_without_result_names_the_command_that_makes_it():
-    claim = {"claim": "x", "verdict": "not run", "command": "python -m benchmarks two_stage"}
-    assert "python -m benchmarks two_stage" in shown(effects.claims_table([claim])).values()
+    assert "python -m benchmarks two_stage" in shown(evidence.claims_table([NOT_RUN])).values()
 
 
 def test_summary_counts_per_paper_and_leaves_out_what_is_unknown():
     run = Run("r", None, config={"method": "s2ver"})
-    table = evidence_tables.summary_table(ROWS, PARITY, [FINDING], [run])
-    rows = {row[1].text: shown(table, number) for number, row in enumerate(table.rows)}
+    table = evidence.summary_table(ROWS, PARITY, [FINDING], [run])
+    rows = {row["package"].text: shown(table, number) for number, row in enumerate(table.rows)}
     assert list(rows) == ["s2ver", "adacm", "ssfer", "webemotion", "dimva"]
     first = rows["s2ver"]
     assert (first["reported"], first["blocked by data"], first["untested"]) == ("1", "1", "0")
     assert (first["parity passed"], first["parity failed"]) == ("1", "1")
     assert (first["claims hold"], first["runs"]) == ("1", "1")
     assert rows["adacm"]["parity passed"] == "–"
-    table = evidence_tables.summary_table([], None, [], [])
+    table = evidence.summary_table([], None, [], [])
     assert shown(table)["reported"] == shown(table)["parity passed"] == "–"
 
 
@@ -119,7 +108,7 @@ def test_failures_come_first_and_text_is_escaped(tmp_path):
     alert = html[html.index('class="alert"') : html.index("<nav")]
     assert "2 failures" in alert
     assert "Parity fails: s2ver/step, 1 of 2 cases" in alert
-    assert "Claim fails: A beats B &lt;b&gt;" in alert
+    assert "Claim fails: A beats B &lt;b&gt;: A above B" in alert
     assert "<b>" not in html and html.count("<script") == 2
     assert html.index('class="alert"') < html.index('id="summary"')
     assert "No run was given." in html and "python -m benchmarks demo" in html
@@ -128,7 +117,8 @@ def test_failures_come_first_and_text_is_escaped(tmp_path):
 
 
 def test_junit_says_what_failed_and_what_was_skipped(tmp_path):
-    claims = [CLAIM, FINDING, {"claim": "bell \a", "verdict": "undecided"}]
+    bell = Finding("x", "s2ver", "bell \a", "last", Verdict.UNDECIDED)
+    claims = [CLAIM, FINDING, bell]
     write_report(tmp_path, PARITY, claims, rows=ROWS)
     root = ElementTree.parse(tmp_path / "report.xml").getroot()
     suites = {suite.get("name"): suite for suite in root}
@@ -146,70 +136,56 @@ def test_junit_says_what_failed_and_what_was_skipped(tmp_path):
 
 
 def test_json_holds_the_evidence_and_no_nan(tmp_path):
-    write_report(tmp_path, PARITY, [{**FINDING, "odd": float("nan")}], rows=ROWS)
+    write_report(tmp_path, PARITY, [dataclasses.replace(FINDING, mean=float("nan"))], rows=ROWS)
     content = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     assert content["failures"] == ["Parity fails: s2ver/step, 1 of 2 cases"]
-    assert content["claims"][0]["effects"][0]["mean"] == 0.2
-    assert content["claims"][0]["odd"] is None
+    assert content["claims"][0]["interval_95"] == [0.1, 0.3]
+    assert content["claims"][0]["mean"] is None and content["claims"][0]["verdict"] == "holds"
     assert [row["id"] for row in content["ledger"]] == [row["id"] for row in ROWS]
     assert content["papers"][0]["reported"] == 1
 
 
-def git(folder, *words):
-    given = ["git", "-C", str(folder), "-c", "user.name=n", "-c", "user.email=e@e", *words]
-    subprocess.run(given, check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path):
-    """Three commits of a results file, the middle one of another shape, and a change after them."""
-    file = tmp_path / "results" / "x.json"
-    file.parent.mkdir()
-    git(tmp_path, "init", "-q")
-    for content in ({"gain": 0.125, "other": 0.5}, {"other": 0.5}, {"gain": 0.25, "other": 0.5}):
-        file.write_text(json.dumps(content))
-        git(tmp_path, "add", ".")
-        git(tmp_path, "commit", "-qm", "results")
-    file.write_text(json.dumps({"gain": 0.375, "other": 0.5, "same": 0.5}))
-    return tmp_path
-
-
-def test_history_follows_a_value_over_the_commits(repository, tmp_path):
+def test_history_grows_by_a_line_a_measurement(tmp_path):
+    past = {"c/a": [Point("abc", "2024-01-01", 0.1)], "m/old": [Point("abc", "2024-01-01", 1.0)]}
     rows = [
-        {"id": "by value", "value": 37.5, "evidence": "results/x.json"},
-        {"id": "m/x/gain", "value": 0.375, "evidence": "results/x.json"},
-        {"id": "ambiguous", "value": 0.5, "evidence": "results/x.json"},
-        {"id": "nowhere", "value": 0.7, "evidence": "results/x.json"},
-        {"id": "no evidence", "value": 0.375},
+        {"id": "c/a", "kind": "claim", "value": 0.2, "commit": "def", "date": "2024-02-01"},
+        {"id": "c/b", "kind": "claim", "value": 0.3, "commit": "def", "date": "2024-02-01"},
+        {"id": "m/old", "kind": "measured", "value": 1.0, "commit": "def", "date": "2024-02-01"},
+        {"id": "m/new", "kind": "measured", "value": 2.0, "commit": "def", "date": "2024-02-01"},
+        {"id": "c/none", "kind": "claim", "value": None},
     ]
-    found = history.read(rows, root=repository)
-    assert found.keys() == {"by value", "m/x/gain"}
-    assert [point.value for point in found["m/x/gain"]] == [0.125, 0.25, 0.375]
-    assert found["by value"] == found["m/x/gain"]
-    assert found["m/x/gain"][-1].commit == history.NOT_COMMITTED
-
-    file = tmp_path / "history.json"
+    found = history.extended(past, rows)
+    assert [p.value for p in found["c/a"]] == [0.1, 0.2] and found["m/old"] == past["m/old"]
+    assert found.keys() == {"c/a", "c/b", "m/old"}
+    assert history.extended(found, rows) == found
+    file = tmp_path / "history.csv"
     history.save(found, file)
-    (bare := tmp_path / "bare").mkdir()
-    points = history.read(rows, root=bare, fallback=file)["m/x/gain"]
-    assert [point.value for point in points] == [0.125, 0.25]
-    assert history.read(rows, root=bare, fallback=tmp_path / "none") == {}
-    file.write_text("[1]")
-    with pytest.raises(UserError, match="write_history"):
-        history.read(rows, root=bare, fallback=file)
+    assert history.read(file) == found
+    assert file.read_text().splitlines()[1:3] == [
+        "2024-01-01,abc,c/a,0.1",
+        "2024-01-01,abc,m/old,1.0",
+    ]
+    assert history.read(tmp_path / "none") == {}
+    file.write_text("date,row\n1,2\n")
+    with pytest.raises(UserError, match="holds no history"):
+        history.read(file)
+
+
+def test_committed_history_names_rows_that_exist():
+    assert history.read().keys() <= {row.id for row in all_rows()}
 
 
 def test_spark_says_its_commits_in_words():
     points = [history.Point("abcdef1234", "2024-01-01", 0.1), history.Point("0123456", "", 0.2)]
-    drawn = spark(points, "0.1 → 0.2 (2)")
-    assert 'aria-label="abcdef1 0.1, 0123456 0.2"' in drawn and "0.1 → 0.2 (2)" in drawn
-    assert evidence_tables.trend(points).text == "0.1 → 0.2 (2)"
+    assert spark(points)["label"] == "abcdef1 0.1, 0123456 0.2"
+    assert spark(points)["line"].startswith("3.0,15.0 ")
+    assert evidence.trend(points).text == "0.1 → 0.2 (2)"
 
 
 def test_report_of_the_repository_shows_all_papers_and_every_row(tmp_path, capsys):
     assert main(["report", "--out", str(tmp_path)]) == 0
     content = json.loads((tmp_path / "report.json").read_text())
-    assert {row["package"] for row in content["papers"]} == set(evidence_tables.PAPERS)
+    assert {row["package"] for row in content["papers"]} == set(evidence.PAPERS)
     assert all(row["reported"] > 0 for row in content["papers"])
     assert f"{len(content['ledger'])} ledger rows" in capsys.readouterr().out
     html = (tmp_path / "report.html").read_text()
