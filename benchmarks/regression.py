@@ -9,7 +9,6 @@ printed, and the exit code is 1.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
@@ -25,10 +24,11 @@ from benchmarks import results_file
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings, toy
 from benchmarks.claims.findings import Finding
+from benchmarks.commands import build_parser, command
 from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
 from benchmarks.parity.command import Result
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.files import write_json
 from common.flags import count
 
@@ -180,12 +180,10 @@ def _head() -> str:
     return (results_file.git("rev-parse", "HEAD") or results_file.UNKNOWN).strip()
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks regression",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Compare; 1 when something regressed."""
+    parser = build_parser("regression", __doc__)
     add = parser.add_argument
     add("--baseline", type=Path, default=BASELINE, help="what to compare with")
     add("--write", action="store_true", help="make the baseline from what is measured now")
@@ -222,8 +220,3 @@ def _run(argv: list[str]) -> int:
             },
         )
     return 1 if found else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Compare; 1 when something regressed."""
-    return entry_point(_run, argv)

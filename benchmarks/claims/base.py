@@ -11,18 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import common.datasets.__main__ as data_command
-from benchmarks import results_file
+from benchmarks import commands, results_file
+from benchmarks.commands import words
 from benchmarks.results_file import RESULTS, Results
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS
 from common.engine.run_folder import SUMMARY
 from common.flags import at_least_0
-
-
-def words(template: str, **values: Any) -> list[str]:
-    """The words of a command line; ``{name}`` in a word stands for a value, spaces and all."""
-    return [word.format(**values) for word in template.split()]
 
 
 def must(code: int, what: str) -> None:
@@ -189,7 +185,7 @@ def table(result: Results) -> str:
         if row.interval_95:
             low, high = map(signed, row.interval_95)
             told += f", 95% interval {low} to {high}"
-        lines.append(f"{row.claim}: {row.verdict} ({row.metric}: {told})")
+        lines += [f"claim: {row.claim}: {row.verdict}", f"    {row.metric}: {told}"]
     if len(result.judged()) > 1:
         lines.append(f"all of it: {result.claim}: {result.verdict}")
     return "\n".join([*lines, result.dataset["note"]])
@@ -197,11 +193,7 @@ def table(result: Results) -> str:
 
 def build_parser(cls: type[Comparison], text: str | None) -> argparse.ArgumentParser:
     """The flags of a comparison."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks {cls.name}",
-        description=text,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = commands.build_parser(cls.name, text)
     add = parser.add_argument
     add("--size", choices=cls.sizes, default="quick", help="full is for a GPU; smoke: a minute")
     add("--seeds", type=at_least_0, nargs="+", default=[1, 2, 3])
@@ -215,23 +207,24 @@ def build_parser(cls: type[Comparison], text: str | None) -> argparse.ArgumentPa
     return parser
 
 
-def main(cls: type[Comparison], text: str | None, argv: list[str] | None) -> int:
-    """Compare, write the results files and print their tables; returns the exit code.
+def main_of(cls: type[Comparison], text: str | None) -> commands.Main:
+    """The command of a comparison: compare, write the results files, print their tables.
 
     A claim that fails is a result, not an error.
     """
 
-    def run(argv: list[str]) -> int:
+    @commands.command
+    def main(argv: list[str]) -> int:
         args = build_parser(cls, text).parse_args(argv)
         for place, part in enumerate(cls.all_of(args)):
             result = part.compare()
-            name, out = part.results_name(), args.out
+            out = args.out
             if out.suffix != ".json":
-                out = out / name
+                out = out / part.results_name()
             elif place:  # a second set of data has its file beside that of the first
                 out = out.with_name(f"{out.stem}_{place + 1}.json")
             results_file.write(out, result)
             print(f"{table(result)}\nresults file: {out}")
         return 0
 
-    return entry_point(run, argv)
+    return main

@@ -6,7 +6,6 @@ hours for ``full``); ``--size smoke`` trains toy networks on points in seconds.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,8 +13,9 @@ from pathlib import Path
 
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Claim, Finding
+from benchmarks.commands import build_parser, command
 from benchmarks.statistics import effect
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.files import write_json
 from common.flags import at_least_0
 
@@ -62,12 +62,10 @@ def toy_finding(claim: Claim, seeds: Sequence[int]) -> Finding:
     )
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks claims",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """List or run the claims; 0 whatever they show, since a claim that fails is a result."""
+    parser = build_parser("claims", __doc__)
     add = parser.add_argument
     add("--only", metavar="GLOB", help="claims whose name fits, e.g. 's2ver-*'")
     add("--run", action="store_true", help="train now; without it the committed results are read")
@@ -87,8 +85,3 @@ def _run(argv: list[str]) -> int:
     if args.json:
         write_json(args.json, [asdict(finding) for finding in found])
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """List or run the claims; 0 whatever they show, since a claim that fails is a result."""
-    return entry_point(_run, argv)

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json, read_lines, words
+from benchmarks.claims.base import read_json, read_lines
+from benchmarks.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer import fine_tune, pretrain_distribute
 from ssfer.authors_files import RESULTS as RUN_RESULTS
@@ -177,6 +178,4 @@ class MaskedFaces(base.Comparison):
         return {**told, "pretraining": pretraining}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the comparison; returns the exit code."""
-    return base.main(MaskedFaces, __doc__, argv)
+main = base.main_of(MaskedFaces, __doc__)

@@ -6,13 +6,12 @@ A table stands between ``<!-- results:NAME:begin -->`` and ``<!-- results:NAME:e
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from benchmarks import results_file
 from benchmarks.claims import base
+from benchmarks.commands import build_parser, command
 from benchmarks.results_file import RESULTS, ROOT
-from common.cli import entry_point
 from common.readme import sync_block
 
 TABLES = sorted(path.stem for path, r in results_file.read_all().items() if r.kind == "claim")
@@ -28,8 +27,10 @@ def sync(name: str, write: bool) -> bool:
     return sync_block(ROOT / result.paper / "README.md", *marks, content, write)
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks readmes", description=__doc__)
+@command
+def main(argv: list[str]) -> int:
+    """Check or rewrite the tables; 1 when one is stale."""
+    parser = build_parser("readmes", __doc__)
     parser.add_argument("action", choices=("check", "write"))
     action = parser.parse_args(argv).action
     stale = [name for name in TABLES if not sync(name, action == "write")]
@@ -38,8 +39,3 @@ def _run(argv: list[str]) -> int:
     if stale and action == "check":
         print("error: run 'python -m benchmarks readmes write'.", file=sys.stderr)
     return 1 if stale and action == "check" else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Check or rewrite the tables; 1 when one is stale."""
-    return entry_point(_run, argv)

@@ -19,8 +19,9 @@ from adacm import main as adacm_command
 from benchmarks import results_file
 from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.claims import base, face_recognition
-from benchmarks.claims.base import read_json, words
+from benchmarks.claims.base import read_json
 from benchmarks.claims.face_recognition import Recognition
+from benchmarks.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
 from s2ver import authors_files as s2ver_files
 from s2ver import main as s2ver_command
@@ -224,6 +225,4 @@ COMPARISONS = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the comparison; returns the exit code."""
-    return base.main(FewLabels, __doc__, argv)
+main = base.main_of(FewLabels, __doc__)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -140,6 +141,22 @@ class Points:
         return {**views, "label": labels[chosen]}
 
 
+def _fit(method: Method, streams: dict, network: nn.Module | None = None, **evaluators) -> list:
+    """Train to the end; returns the history.
+
+    Args:
+        streams: those that the method reads are taken.
+        network: whose weights learn; the method's all where None.
+    """
+    optimizer = torch.optim.Adam((network or method).parameters(), lr=3e-3)
+    streams = {name: stream for name, stream in streams.items() if name in method.stream_names}
+    return Trainer(method, optimizer, None, streams, Recipe(EPOCHS, STEPS), CPU, evaluators).fit()
+
+
+def _stream(draw: Callable[[], dict]) -> dict[str, GivenStream]:
+    return {"train": GivenStream([[draw() for _ in range(STEPS)] for _ in range(EPOCHS)])}
+
+
 def _classification(build: Callable[[Points, dict], Method]) -> Callable[[int], dict]:
     """Seed -> figures of a method trained on a seed's points."""
 
@@ -151,27 +168,10 @@ def _classification(build: Callable[[Points, dict], Method]) -> Callable[[int], 
         evaluators["test"] = lambda m: classification_report(
             m.predict(points.test[0]), points.test[1]
         )
-        optimizer = torch.optim.Adam(method.parameters(), lr=3e-3)
-        streams = {n: s for n, s in points.streams().items() if n in method.stream_names}
-        history = Trainer(
-            method, optimizer, None, streams, Recipe(EPOCHS, STEPS), CPU, evaluators
-        ).fit()
-        last = history[-1]
+        last = _fit(method, points.streams(), **evaluators)[-1]
         return {"last": last["test"]["top1"], "mask_rate": last["train"].get("mask_rate")}
 
     return train
-
-
-def _supervised(points: Points, evaluators: dict) -> Method:
-    return Supervised(PointNetwork())
-
-
-def _fixmatch(points: Points, evaluators: dict) -> Method:
-    return FixMatch(PointNetwork())
-
-
-def _s2ver(points: Points, evaluators: dict) -> Method:
-    return S2VER(PointNetwork(), CLASSES, FEATURES, POLARITY)
 
 
 def _adacm(points: Points, evaluators: dict) -> Method:
@@ -193,14 +193,7 @@ def _ratings(stages: tuple[str, ...]) -> Callable[[int], dict]:
         for stage in stages:
             rated = stage == "two_stage"
             method = Dimensional(model, Settings(stage, "multi"))
-            optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-            batches = [
-                [_ratings_batch(points, words, bend, rated) for _ in range(STEPS)]
-                for _ in range(EPOCHS)
-            ]
-            Trainer(
-                method, optimizer, None, {"train": GivenStream(batches)}, Recipe(EPOCHS, STEPS), CPU
-            ).fit()
+            _fit(method, _stream(partial(_ratings_batch, points, words, bend, rated)), model)
         model.eval()
         with torch.no_grad():
             predicted = model(points.test[0])[1][:, 0]
@@ -237,11 +230,10 @@ def _faces(stages: int) -> Callable[[int], dict]:
         network = LogitsOnly()
         steps = [FaceMix(network, CLASSES), EMATeacher(network, TeacherSettings(ema_decay=0.95))]
         for method in steps[:stages]:
-            optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-            streams = {n: s for n, s in points.streams().items() if n in method.stream_names}
+            streams = points.streams()
             if stages == 2 and method is steps[1]:
                 method.teacher.load_state_dict(network.state_dict())
-            Trainer(method, optimizer, None, streams, Recipe(EPOCHS, STEPS), CPU).fit()
+            _fit(method, streams, network)
         method.eval()
         with torch.no_grad():
             report = classification_report(method.predict(points.test[0]), points.test[1])
@@ -259,10 +251,7 @@ def _web(joint: bool) -> Callable[[int], dict]:
         words = F.normalize(torch.randn(CLASSES, FEATURES, generator=points.rng), dim=1)
         network = PointNetwork()
         method = Joint(network, head=TextHead()) if joint else EmotionMethod(network)
-        optimizer = torch.optim.Adam(method.parameters(), lr=3e-3)
-        batches = [[_web_batch(points, words) for _ in range(STEPS)] for _ in range(EPOCHS)]
-        stream = {"train": GivenStream(batches)}
-        Trainer(method, optimizer, None, stream, Recipe(EPOCHS, STEPS), CPU).fit()
+        _fit(method, _stream(partial(_web_batch, points, words)))
         network.eval()
         with torch.no_grad():
             seen, unseen = (network.trunk(x).numpy() for x, _ in (points.labelled, points.test))
@@ -288,10 +277,14 @@ def _web_batch(points: Points, words: Tensor) -> dict[str, Tensor]:
     }
 
 
+_SUPERVISED = _classification(lambda *_: Supervised(PointNetwork()))
 PAIRS: dict[str, tuple[Callable[[int], dict], Callable[[int], dict]]] = {
-    "s2ver": (_classification(_s2ver), _classification(_supervised)),
-    "adacm": (_classification(_adacm), _classification(_supervised)),
-    "fixmatch": (_classification(_fixmatch), _classification(_supervised)),
+    "s2ver": (
+        _classification(lambda *_: S2VER(PointNetwork(), CLASSES, FEATURES, POLARITY)),
+        _SUPERVISED,
+    ),
+    "adacm": (_classification(_adacm), _SUPERVISED),
+    "fixmatch": (_classification(lambda *_: FixMatch(PointNetwork())), _SUPERVISED),
     "ssfer": (_faces(2), _faces(1)),
     "webemotion": (_web(True), _web(False)),
     "dimva": (_ratings(("one_stage", "two_stage")), _ratings(("one_stage",))),

@@ -19,7 +19,8 @@ import numpy as np
 
 from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json, words
+from benchmarks.claims.base import read_json
+from benchmarks.commands import words
 from common.datasets.readers.va import read_ratings
 from common.datasets.standins.va import WORDS
 from common.engine.run_folder import ENVIRONMENT
@@ -184,6 +185,4 @@ def _digest(*paths: Path | None) -> str:
     return "_" + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the comparison; returns the exit code."""
-    return base.main(TwoStage, __doc__, argv)
+main = base.main_of(TwoStage, __doc__)

@@ -18,10 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json, words
+from benchmarks.claims.base import read_json
+from benchmarks.commands import words
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from common.files import write_json
 from webemotion.text import embed
@@ -29,11 +33,8 @@ from webemotion.text import train as text_training
 from webemotion.train import main as run_script
 from webemotion.zero_shot import REPORT
 
-CLASSES, CHANCE = 6, 1 / 6
-STAGE_1 = "mains/main_mclss_cross_entropy_v3"
-STAGE_2 = "mains/main_mclss_2Branch_cosine"
-TRANSFER = "mains/main_sclss_2Branch_finetune"
-ZERO_SHOT = "mains/main_sclss_2Branch_0Shot_Evaluation_UnBiasedEmotion"
+CHANCE = 1 / 6
+STAGES = Path(__file__).with_name("web_transfer.yaml")
 PAIRS = (
     ("a trunk pre-trained on tags beats a random frozen trunk", "joint", "frozen"),
     ("the frozen pre-trained trunk beats training from scratch", "joint", "scratch"),
@@ -107,118 +108,51 @@ class WebTransfer(base.Comparison):
             base.must(embed.main(flags), "embedding the words")
         return results_file.drawn("webtags", twin=mark)
 
-    def run(self, seed: int, name: str, script: str, end: str, **keys) -> Path:
-        """Run a script with a configuration, unless it is done; returns its folder.
+    def run(self, seed: int, stage: str, name: str, **given) -> Path:
+        """Run a stage, unless it is done; returns its folder.
 
         Args:
-            end: the file that says the run is finished.
-            keys: of the configuration.
+            stage: of ``web_transfer.yaml``, whose configuration may name what is `given`.
 
         Raises:
             UserError: it ended with an error.
         """
         folder = self.work / f"seed{seed}" / name
-        if (folder / end).exists():
-            return folder
-        size, args = self.size, self.args
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        config = folder.parent / f"{name}.json"
-        shared = {
-            "seed": seed,
-            "workers": args.num_workers,
-            "batch_size": size.batch_size,
-            "lr": size.lr,
-            "image_size": size.image_size,
-            "depth": size.trunk,
-            "print_freq": 10**6,
-            "save_directory": str(folder),
-            "sent_len": 20,
-            "word_dim": size.width,
-            "filter_dim": size.width,
-        }
-        write_json(config, shared | keys)
-        flags = words(
-            "--config_file {config} --device {args.device} --precision {size.precision} "
-            "--channels_last --overwrite",
-            **{"config": config, "args": args, "size": size},
-        )
-        base.must(run_script(script, flags), f"{script} in {folder}")
+        values = {"size": self.size, "data": self.data, "text": self.text, "words": self.words}
+        values |= given | {"seed": seed, "workers": self.args.num_workers, "folder": folder}
+        declared = yaml.safe_load(STAGES.read_text(encoding="utf-8"))
+        script, config = declared[stage]["script"], declared["shared"] | declared[stage]["config"]
+        if not (folder / declared[stage]["end"]).exists():
+            file = folder.parent / f"{name}.json"
+            write_json(file, {key: _filled(value, values) for key, value in config.items()})
+            flags = words(
+                "--config_file {config} --device {args.device} --precision {size.precision} "
+                "--channels_last --overwrite",
+                **{"config": file, "args": self.args, "size": self.size},
+            )
+            base.must(run_script(script, flags), f"{script} in {folder}")
         return folder
 
     def pretrain(self, seed: int, name: str, alpha: float) -> Path:
         """Stages 1 and 2; returns stage 2's last checkpoint."""
-        size, lists = self.size, self.data / "small"
-        tags = {
-            "num_classes": 12,
-            "data_dir": str(self.data / "stockimage742/images-256"),
-            "val_file": str(lists / "test.pkl"),
-            "valloader": "multilabel_v2_val",
-        }
-        first = self.run(
-            seed,
-            "tags",
-            STAGE_1,
-            SUMMARY,
-            **tags,
-            train_file=str(lists / "train.pkl"),
-            trainloader="multilabel_v2_train",
-            epochs=size.tag_epochs,
-            lr_schedule=str(max(1, size.tag_epochs - 2)),
-        )
-        second = self.run(
-            seed,
-            name,
-            STAGE_2,
-            SUMMARY,
-            **tags,
-            arch="resnet_2branch_50",
-            train_file=str(lists / "train_full_tag.pkl"),
-            trainloader="image_text_train",
-            text_ckpt=str(self.text),
-            alpha=alpha,
-            resume=str(_last(first, size.tag_epochs)),
-            epochs=size.branch_epochs,
-            lr_schedule=str(max(1, size.branch_epochs - 2)),
-        )
+        size = self.size
+        first = self.run(seed, "tags", "tags", decay=str(max(1, size.tag_epochs - 2)))
+        start = _last(first, size.tag_epochs)
+        decay = str(max(1, size.branch_epochs - 2))
+        second = self.run(seed, "branches", name, start=start, alpha=alpha, decay=decay)
         return _last(second, size.branch_epochs)
 
     def transfer(self, seed: int, arm: str, start: Path | None, freeze: bool = True) -> dict:
         """Stage 3; accuracy on UnBiasedEmo's test list after the last epoch, and the best one."""
-        lists = self.data / "UnBiasedEmo/z_data"
-        folder = self.run(
-            seed,
-            f"transfer_{arm}",
-            TRANSFER,
-            SUMMARY,
-            num_classes=CLASSES,
-            data_dir=str(self.data / "UnBiasedEmo/images"),
-            train_file=str(lists / "train-6.pkl"),
-            val_file=str(lists / "test-6.pkl"),
-            dataloader="singlelabel_v2",
-            freeze=freeze,
-            resume=str(start) if start else None,
-            epochs=self.size.transfer_epochs,
-            lr_schedule=str(max(1, self.size.transfer_epochs - 3)),
-        )
-        found = read_json(folder / SUMMARY)["protocols"]
-        best = found["best_on_test"]["value"]
-        return {"accuracy": found["last"]["value"], "accuracy_best_on_test": best}
+        decay = str(max(1, self.size.transfer_epochs - 3))
+        given = {"start": start, "freeze": freeze, "decay": decay}
+        found = read_json(self.run(seed, "transfer", f"transfer_{arm}", **given) / SUMMARY)
+        values = {name: row["value"] for name, row in found["protocols"].items()}
+        return {"accuracy": values["last"], "accuracy_best_on_test": values["best_on_test"]}
 
     def zero_shot(self, seed: int, start: Path) -> dict:
         """Stage 4; accuracy by the name of the nearest label word."""
-        folder = self.run(
-            seed,
-            "zero_shot",
-            ZERO_SHOT,
-            REPORT,
-            arch="resnet_2branch_50",
-            num_classes=12,
-            tag_embeddings=str(self.words),
-            val_file=str(self.data / "UnBiasedEmo/z_data/test-6.pkl"),
-            data_dir=str(self.data / "UnBiasedEmo/images"),
-            resume=str(start),
-        )
-        found = read_json(folder / REPORT)
+        found = read_json(self.run(seed, "zero_shot", "zero_shot", start=start) / REPORT)
         return {"accuracy": found["accuracy_by_name"], "as_published": found["accuracy"]}
 
     def arms(self, seed: int) -> dict[str, dict]:
@@ -240,10 +174,23 @@ class WebTransfer(base.Comparison):
         return self.work / f"seed{self.args.seeds[0]}" / "joint" / ENVIRONMENT
 
 
+def _filled(value: Any, values: dict[str, Any]) -> Any:
+    """A value of a configuration; one that is a single ``{name}`` keeps the type of what it names.
+
+    Paths become text.
+    """
+    if not isinstance(value, str) or "{" not in value:
+        return value
+    if value[1:-1].isidentifier():
+        found = values[value[1:-1]]
+        return str(found) if isinstance(found, Path) else found
+    if value.startswith("{size."):
+        return getattr(values["size"], value[6:-1])
+    return value.format(**values)
+
+
 def _last(folder: Path, epochs: int) -> Path:
     return folder / f"checkpoint_{epochs - 1:04d}.pth.tar"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the comparison; returns the exit code."""
-    return base.main(WebTransfer, __doc__, argv)
+main = base.main_of(WebTransfer, __doc__)

@@ -2,26 +2,27 @@
 
 Stand-in data is drawn, every paper and the supervised baseline are trained shortly through their
 own command lines, shipped parity cases are checked, and all of it becomes the report, beside the
-committed evidence.
+committed evidence. The exit code is 0, or that of the step that failed; 1 when a parity case
+failed.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from pathlib import Path
 
 import common.datasets.__main__ as data_command
-from benchmarks.demo_trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size, place
+from benchmarks.claims.base import read_json
+from benchmarks.commands import build_parser
+from benchmarks.demo.trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size
 from benchmarks.parity import command as parity_command
-from benchmarks.report import evidence_tables, tables
-from benchmarks.report.command import build_parser, gather, write
+from benchmarks.report import command as report_command
+from benchmarks.report import evidence, run_tables, tables
 from benchmarks.report.content import Report
+from benchmarks.results_file import DRAWN
 from common.cli import UserError
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS as GENERATORS
-from common.engine.launch import DRAWN
 from common.engine.run_folder import log_to
 from common.metrics.protocols import MEANING
 
@@ -34,10 +35,10 @@ The same with real data: put FI's images into data/fi/train/<class>/ and data/fi
 
 def draw_data(twin: str, size: Size, out: Path) -> int:
     """Draw a stand-in, unless the same one is there; returns the exit code."""
-    folder = place(out, twin)
+    folder = out / "data" / TWINS[twin][0]
     wanted = {"scale": size.factor * TWINS[twin][1], "seed": SEED, "size": size.drawn_size}
     try:
-        there = json.loads((folder / DRAWN_MARK).read_text(encoding="utf-8"))
+        there = read_json(folder / DRAWN_MARK)
     except (OSError, ValueError):
         there = {}
     identity = {**wanted, "generator": GENERATORS[twin][1]}
@@ -66,10 +67,10 @@ def check_parity(size: Size, file: Path) -> int:
 def closing_words(report: Report, page: Path) -> str:
     """The end of the demonstration: the numbers, what they are worth, and how to go on."""
     columns = ["run", *MEANING, "metric", "images/s", "wall time"]
-    lines = [tables.headline_table(report.runs).only(columns).plain(), ""]
-    lines += [f"{name}: {meaning}" for name, meaning in tables.protocol_notes(report.runs)]
+    lines = [run_tables.headline_table(report.runs).only(columns).plain(), ""]
+    lines += [f"{name}: {meaning}" for name, meaning in run_tables.protocol_notes(report.runs)]
     if report.parity:
-        counts = evidence_tables.parity_table(report.parity).plain()
+        counts = evidence.parity_tables(report.parity)[0].plain()
         lines += ["", "parity with the authors' code:", counts]
     return "\n".join([*lines, "", f"*** {DRAWN} ***", "", f"The page: {page}", "", NEXT])
 
@@ -98,8 +99,8 @@ def run(size: Size, out: Path) -> int:
     _say("4/4  report")
     flags = ["--out", str(out), "--runs", str(out / "runs")]
     flags += ["--parity", str(parity_file)] if parity_file.exists() else []
-    report = gather(build_parser().parse_args(flags))
-    page = write(report, out)
+    report = report_command.gather(report_command.build_parser().parse_args(flags))
+    page = report_command.write(report, out)
     print(closing_words(report, page.absolute()))
     print(f"\nThis took {tables.duration(time.monotonic() - started).text}.")
     if parity_code:
@@ -117,14 +118,9 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: the folder cannot be made or written to.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks demo",
-        description="Draw stand-in data, train every paper shortly, check parity, write a report.",
-        epilog="Exit code: 0, or that of the step that failed; 1 when a parity case failed.",
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("demo"), metavar="DIR", help="gets data, runs and report"
-    )
-    parser.add_argument("--quick", action="store_true", help="half a minute in place of minutes")
+    parser = build_parser("demo", __doc__)
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("demo"), metavar="DIR", help="data, runs and report")
+    add("--quick", action="store_true", help="half a minute in place of minutes")
     args = parser.parse_args(argv)
     return run(QUICK if args.quick else FULL, args.out)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 from pathlib import Path
 
+from benchmarks.commands import build_parser, command
 from benchmarks.ledger import measured
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.files import write_json
 
 
@@ -52,8 +52,10 @@ def rows_text(rows: list[LedgerRow]) -> str:
     return "\n".join(lines)
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks list", description=__doc__)
+@command
+def main(argv: list[str]) -> int:
+    """Print the ledger; returns the exit code."""
+    parser = build_parser("list", __doc__)
     add = parser.add_argument
     add("--paper", help="rows of one package")
     add("--only", metavar="GLOB", help="rows whose id fits")
@@ -73,8 +75,3 @@ def _run(argv: list[str]) -> int:
     if args.json:
         write_json(args.json, [row.as_dict() for row in rows])
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print the ledger; returns the exit code."""
-    return entry_point(_run, argv)

@@ -8,7 +8,6 @@ and the reasons are listed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Sequence
@@ -17,10 +16,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from benchmarks.commands import build_parser, command
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
 from benchmarks.statistics import bootstrap
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.metrics.protocols import MEANING
 
 
@@ -146,12 +146,10 @@ def find_records(out: Path) -> list[dict]:
     return [r for r in map(read_record, sorted(out.glob("*.json"))) if r and "rows" in r]
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks verdict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Print verdicts; 0 whatever they are."""
+    parser = build_parser("verdict", __doc__)
     add = parser.add_argument
     add("--runs", type=Path, required=True, metavar="DIR", help="records of `benchmarks run`")
     add("--row", metavar="ID", help="one row; default: every row that has a run")
@@ -167,8 +165,3 @@ def _run(argv: list[str]) -> int:
         if mine or args.row:
             print(judge(row, mine, args.protocol).text)
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print verdicts; 0 whatever they are."""
-    return entry_point(_run, argv)

@@ -18,11 +18,12 @@ from pathlib import Path
 
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings
+from benchmarks.commands import build_parser, command
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.verdict import judge
 from benchmarks.runs import runner
 from benchmarks.runs.planning import PROFILES, Job, plan
-from common.cli import Interrupted, UserError, entry_point
+from common.cli import Interrupted, UserError
 from common.flags import count
 
 
@@ -115,12 +116,10 @@ def _claims(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks run",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Plan and train; 1 when a job failed. Missing data is no failure."""
+    parser = build_parser("run", __doc__)
     add = parser.add_argument
     add("--paper", help="rows of one package")
     add("--only", metavar="GLOB", help="rows whose id fits, e.g. '*/main/fi-*'; names of claims")
@@ -133,8 +132,3 @@ def _run(argv: list[str]) -> int:
     add("--plan", action="store_true", help="print the jobs and train nothing")
     args = parser.parse_args(argv)
     return _claims(args) if args.profile == "claims" else _train(args)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Plan and train; 1 when a job failed. Missing data is no failure."""
-    return entry_point(_run, argv)

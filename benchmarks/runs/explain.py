@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import results_file
+from benchmarks.commands import build_parser, command
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
 from benchmarks.results_file import ROOT, Results
 from benchmarks.runs import programs
 from common import quirks
-from common.cli import UserError, entry_point
+from common.cli import UserError
 from common.engine.run_folder import CONFIG, ENVIRONMENT, SUMMARY
 from common.files import write_json
 
@@ -245,12 +246,10 @@ def text(run: Path, row: LedgerRow, found: list[Difference]) -> str:
     return "\n".join(lines)
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks explain",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Explain a run; returns the exit code."""
+    parser = build_parser("explain", __doc__)
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="run folder")
     add("--row", metavar="ID", help="row to compare with; default: the nearest")
@@ -264,8 +263,3 @@ def _run(argv: list[str]) -> int:
         differences = [asdict(difference) for difference in found]
         write_json(args.json, {"row": row.id, "differences": differences})
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Explain a run; returns the exit code."""
-    return entry_point(_run, argv)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.claims.base import words
+from benchmarks.commands import words
 from benchmarks.results_file import ROOT
 from common.cli import UserError
 

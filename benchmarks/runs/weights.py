@@ -6,7 +6,6 @@ row's own preprocessing, and the value is compared with the row's, within its to
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import tempfile
@@ -15,10 +14,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.claims.base import read_json, words
+from benchmarks.claims.base import read_json
+from benchmarks.commands import build_parser, command, words
 from benchmarks.ledger import rows as ledger
 from benchmarks.runs import programs
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device
 from common.files import write_json
 
 VERIFIED, DIFFERS, INCOMPARABLE = "weights verified", "differs", "not comparable"
@@ -198,12 +198,10 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks weights",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Evaluate; 0 when the weights are verified, 1 when not."""
+    parser = build_parser("weights", __doc__)
     add = parser.add_argument
     add("--checkpoint", type=Path, required=True, help="the published file")
     add("--row", required=True, metavar="ID", help="see `python -m benchmarks list`")
@@ -232,8 +230,3 @@ def _run(argv: list[str]) -> int:
             },
         )
     return 0 if outcome == VERIFIED else 1
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Evaluate; 0 when the weights are verified, 1 when not."""
-    return entry_point(_run, argv)

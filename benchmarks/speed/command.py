@@ -21,9 +21,10 @@ from pathlib import Path
 import torch
 
 from benchmarks import results_file
+from benchmarks.commands import build_parser, command
 from benchmarks.results_file import LABORATORY, Results
 from benchmarks.speed import loading
-from common.cli import choose_device, entry_point
+from common.cli import choose_device
 from common.engine.method import to_device
 from common.engine.precision import autocast
 from common.engine.run_folder import environment
@@ -107,8 +108,10 @@ def peak_memory(variant: Variant, settings: tuple) -> int | None:
     return torch.cuda.max_memory_allocated(device)
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks speed", description=__doc__)
+@command
+def main(argv: list[str]) -> int:
+    """Measure and print; returns the exit code."""
+    parser = build_parser("speed", __doc__)
     add = parser.add_argument
     add("--what", choices=("step", "loading"), default="step")
     add("--backbone", choices=tuple(TRUNKS), default="resnet50", help="of the step")
@@ -185,8 +188,3 @@ def _rows(seconds: dict[str, list[float]], baseline: str, images: int) -> dict[s
         }
         for name, values in seconds.items()
     }
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Measure and print; returns the exit code."""
-    return entry_point(_run, argv)

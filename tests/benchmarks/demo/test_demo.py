@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import demo, demo_trainings
 from benchmarks.__main__ import main
-from benchmarks.demo_trainings import QUICK, TRAININGS, Training
-from benchmarks.report import evidence_tables
-from common.engine.launch import DRAWN
+from benchmarks.demo import command as demo
+from benchmarks.demo import trainings as demo_trainings
+from benchmarks.demo.trainings import QUICK, TRAININGS, Training
+from benchmarks.report import evidence
+from benchmarks.results_file import DRAWN
 
-PAPERS = set(evidence_tables.PAPERS)
+PAPERS = set(evidence.PAPERS)
 
 
 @pytest.mark.slow
@@ -44,7 +45,7 @@ def test_quick_demo_from_nothing_and_again(tmp_path, monkeypatch, capsys):
 def test_failed_training_stops_the_demo_with_its_code(tmp_path, monkeypatch, capsys):
     module = SimpleNamespace(main=lambda words: 2)
     monkeypatch.setattr(demo_trainings.importlib, "import_module", lambda name: module)
-    monkeypatch.setattr(demo, "TRAININGS", (Training("s2ver", (), "s2ver.main", lambda s, o: []),))
+    monkeypatch.setattr(demo, "TRAININGS", (Training("s2ver", (), "s2ver.main", ""),))
     assert main_of_demo(tmp_path / "demo") == 2
     assert "4/4" not in capsys.readouterr().out
 
