@@ -28,6 +28,7 @@ from benchmarks.commands import build_parser, command
 from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
 from benchmarks.parity.command import Result
+from benchmarks.report.collect import read_parity
 from common.cli import UserError
 from common.files import write_json
 from common.flags import count
@@ -192,13 +193,7 @@ def main(argv: list[str]) -> int:
     add("--json", type=Path, metavar="FILE", help="also write what was measured and found")
     args = parser.parse_args(argv)
     baseline = None if args.write else read_baseline(args.baseline)
-    if args.parity:
-        try:
-            parity = json.loads(args.parity.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"--parity {args.parity} cannot be read ({error}).") from None
-    else:
-        parity = measure_parity(args.jobs)
+    parity = read_parity(args.parity) if args.parity else measure_parity(args.jobs)
     measured = measure_claims()
     print(findings.table(measured))
     counts = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)

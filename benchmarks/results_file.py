@@ -106,9 +106,9 @@ class Results:
             for seed, values in by_seed.items():
                 for name, value in values.items():
                     listed = value if isinstance(value, list) else [value]
-                    for place, number in enumerate(listed):
+                    for position, number in enumerate(listed):
                         if is_number(number):
-                            more = (str(place),) if isinstance(value, list) else ()
+                            more = (str(position),) if isinstance(value, list) else ()
                             yield (arm, seed, name, *more), number
         for row in self.comparisons:
             keys = (f"{row.better} above {row.worse}", row.metric)
@@ -167,9 +167,8 @@ def parse(value: Any, where: str) -> Results:
             )
             for row in value.get("comparisons", ())
         ]
-        told = value.get("verdict")
-        given = {**value, "comparisons": rows, "verdict": told and Verdict(told)}
-        results = Results(**given)
+        verdict = value.get("verdict")
+        results = Results(**{**value, "comparisons": rows, "verdict": verdict and Verdict(verdict)})
         for by_seed in results.arms.values():
             for values in by_seed.values():
                 values.keys()

@@ -181,11 +181,11 @@ def table(result: Results) -> str:
             shown = "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True))
             lines.append(f"{arm:<{wide}}{seed:>5}{shown}".rstrip())
     for row in result.judged():
-        told = f"mean {signed(row.mean)}"
+        effect = f"mean {signed(row.mean)}"
         if row.interval_95:
             low, high = map(signed, row.interval_95)
-            told += f", 95% interval {low} to {high}"
-        lines += [f"claim: {row.claim}: {row.verdict}", f"    {row.metric}: {told}"]
+            effect += f", 95% interval {low} to {high}"
+        lines += [f"claim: {row.claim}: {row.verdict}", f"    {row.metric}: {effect}"]
     if len(result.judged()) > 1:
         lines.append(f"all of it: {result.claim}: {result.verdict}")
     return "\n".join([*lines, result.dataset["note"]])
@@ -216,13 +216,13 @@ def main_of(cls: type[Comparison], text: str | None) -> commands.Main:
     @commands.command
     def main(argv: list[str]) -> int:
         args = build_parser(cls, text).parse_args(argv)
-        for place, part in enumerate(cls.all_of(args)):
+        for number, part in enumerate(cls.all_of(args)):
             result = part.compare()
             out = args.out
             if out.suffix != ".json":
                 out = out / part.results_name()
-            elif place:  # a second set of data has its file beside that of the first
-                out = out.with_name(f"{out.stem}_{place + 1}.json")
+            elif number:  # a second set of data has its file beside that of the first
+                out = out.with_name(f"{out.stem}_{number + 1}.json")
             results_file.write(out, result)
             print(f"{table(result)}\nresults file: {out}")
         return 0

@@ -1,4 +1,4 @@
-"""The papers' statements (``claims.yaml``), and what their evidence says.
+"""The papers' statements (``declared/claims.yaml``), and what their evidence says.
 
 A claim is a method above another by some metric. Its evidence is a results file that a comparison
 wrote: the values of every seed, and with them the interval of the paired differences.
@@ -54,10 +54,8 @@ class Claim:
         return f"python -m benchmarks {self.runner}" + (self.size and f" --size {self.size}")
 
 
-CLAIMS = tuple(
-    Claim(**row)
-    for row in yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text(encoding="utf-8"))
-)
+DECLARED = Path(__file__).with_name("declared") / "claims.yaml"
+CLAIMS = tuple(Claim(**row) for row in yaml.safe_load(DECLARED.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,8 @@ class MaskedFaces(base.Comparison):
             "last_loss": rows[-1]["train"]["loss"],
             "seconds": read_json(self.pretraining / SUMMARY).get("wall_s"),
         }
-        told = {"detector": self.args.detector, "labelled_images": self.labelled}
-        return {**told, "pretraining": pretraining}
+        settings = {"detector": self.args.detector, "labelled_images": self.labelled}
+        return {**settings, "pretraining": pretraining}
 
 
 main = base.main_of(MaskedFaces, __doc__)

@@ -125,9 +125,9 @@ class TwoStage(base.Comparison):
 
     def flags(self, seed: int, mode: str) -> list[str]:
         """The command line of one stage, beyond the program's name."""
-        places = {"out": self.runs_root, "data": self.data_root, "args": self.args}
+        paths = {"out": self.runs_root, "data": self.data_root, "args": self.args}
         given = {"name": self.dataname, "mode": mode, "epochs": self.epochs, "size": self.size}
-        flags = words(FLAGS, seed=seed, **given, **places)
+        flags = words(FLAGS, seed=seed, **given, **paths)
         if self.data == "bass":
             flags += ["--va_dataset", "bass", "--va_root", str(self.args.bass)]
             flags += ["--lexicon", str(self.args.lexicon)] if self.args.lexicon else []

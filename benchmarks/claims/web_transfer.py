@@ -34,7 +34,7 @@ from webemotion.train import main as run_script
 from webemotion.zero_shot import REPORT
 
 CHANCE = 1 / 6
-STAGES = Path(__file__).with_name("web_transfer.yaml")
+STAGES = Path(__file__).with_name("declared") / "web_transfer.yaml"
 PAIRS = (
     ("a trunk pre-trained on tags beats a random frozen trunk", "joint", "frozen"),
     ("the frozen pre-trained trunk beats training from scratch", "joint", "scratch"),

@@ -17,8 +17,10 @@ from benchmarks.commands import build_parser
 from benchmarks.demo.trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size
 from benchmarks.parity import command as parity_command
 from benchmarks.report import command as report_command
-from benchmarks.report import evidence, run_tables, tables
 from benchmarks.report.content import Report
+from benchmarks.report.tables import evidence
+from benchmarks.report.tables import runs as run_tables
+from benchmarks.report.tables import table as tables
 from benchmarks.results_file import DRAWN
 from common.cli import UserError
 from common.datasets.readers.folder import DRAWN_MARK

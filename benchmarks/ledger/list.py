@@ -35,8 +35,8 @@ def summary_text(rows: list[LedgerRow]) -> str:
         "published commands whose value was not found"
     )
     for paper, counts in figures["per_paper"].items():
-        told = ", ".join(f"{number} {status}" for status, number in counts.items())
-        lines.append(f"  {paper:<12}{sum(counts.values()):>5}   {told}")
+        listed = ", ".join(f"{number} {status}" for status, number in counts.items())
+        lines.append(f"  {paper:<12}{sum(counts.values()):>5}   {listed}")
     return "\n".join(lines)
 
 

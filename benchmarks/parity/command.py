@@ -66,11 +66,13 @@ def _judge_exception(case: Case, error: BaseException) -> Comparison:
     return Comparison(False, message=text)
 
 
-def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = ()) -> list[Result]:
+def run_folder(
+    folder: Path, only: str | None = None, without: tuple[str, ...] = ()
+) -> list[Result]:
     """Run the cases of a folder, printing a line for each as it is done.
 
     Args:
-        place: folder of ``.npz`` cases, or one case.
+        folder: folder of ``.npz`` cases, or one case.
         only: shell pattern that a case's kind or name must fit. Files that cannot be read are
             reported all the same, since their kind is unknown.
         without: shell patterns of kinds or names that are left out.
@@ -78,7 +80,7 @@ def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = 
     Raises:
         UserError: there is no folder, no case, or none that is left.
     """
-    paths = find_cases(place)
+    paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
     print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
     results = []
@@ -99,7 +101,7 @@ def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = 
             print(f"    {result.message}", flush=True)
     if not results:
         left_out = f" and none of {', '.join(without)}" if without else ""
-        raise UserError(f"No case in {place} fits --only '{only or '*'}'{left_out}.")
+        raise UserError(f"No case in {folder} fits --only '{only or '*'}'{left_out}.")
     return results
 
 

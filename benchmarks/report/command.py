@@ -150,6 +150,6 @@ def main(argv: list[str]) -> int:
     if args.screenshot:
         browser.screenshot(path, args.screenshot)
         print(f"screenshot: {args.screenshot}")
-    known = f"{len(report.runs)} runs, {len(report.claims)} claims, {len(report.rows)} ledger rows"
-    print(f"{known}: {path}, with {MARKDOWN}, {JUNIT} and {JSON} beside it")
+    counts = f"{len(report.runs)} runs, {len(report.claims)} claims, {len(report.rows)} ledger rows"
+    print(f"{counts}: {path}, with {MARKDOWN}, {JUNIT} and {JSON} beside it")
     return 0

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks.claims.findings import Finding
-from benchmarks.report import evidence, figures, history, run_tables
-from benchmarks.report.canvas import Drawing, csv_text, file_name
+from benchmarks.report import history
 from benchmarks.report.collect import Run
+from benchmarks.report.figures import evidence as evidence_figures
+from benchmarks.report.figures import runs as figures
+from benchmarks.report.figures.canvas import Drawing, csv_text, file_name
 from benchmarks.report.history import History
+from benchmarks.report.tables import evidence
+from benchmarks.report.tables import runs as run_tables
 from benchmarks.results_file import Results
 from benchmarks.statistics import Tone
 
@@ -148,6 +152,6 @@ def build(
         diagnostics=[drawing for run in runs if (drawing := figures.diagnostics(run))],
         scatters=[drawing for run in runs if (drawing := figures.scatter(run))],
         training={run.name: figures.training_curves(run) for run in runs},
-        effects=evidence.forest(list(claims)),
-        bars=evidence.speed_bars(speed),
+        effects=evidence_figures.forest(list(claims)),
+        bars=evidence_figures.speed_bars(speed),
     )

@@ -1,4 +1,4 @@
-"""How the values of the ledger's rows changed: ``history.csv``, a line a measurement."""
+"""How the values of the ledger's rows changed: ``results/history.csv``, a line a measurement."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report.canvas import csv_text
+from benchmarks.report.figures.canvas import csv_text
+from benchmarks.results_file import RESULTS
 from common.cli import UserError
 from common.files import replacing
 
-FILE = Path(__file__).with_name("history.csv")
+FILE = RESULTS / "history.csv"
 COLUMNS = ["date", "commit", "row", "value"]
 
 

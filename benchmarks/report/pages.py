@@ -10,11 +10,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from benchmarks.report import evidence, history, run_tables
-from benchmarks.report.canvas import file_name
+from benchmarks.report import history
 from benchmarks.report.content import Report
+from benchmarks.report.figures.canvas import file_name
 from benchmarks.report.history import Point
-from benchmarks.report.tables import Table, escape
+from benchmarks.report.tables import evidence
+from benchmarks.report.tables import runs as run_tables
+from benchmarks.report.tables.table import Table, escape
 from benchmarks.results_file import DRAWN
 
 FIGURES = "figures"
@@ -101,10 +103,10 @@ def spark(points: list[Point]) -> dict[str, Any]:
     low, high = min(values), max(values)
     step = (width - 2 * edge) / max(1, len(values) - 1)
     shares = [(v - low) / (high - low) if high > low else 0.5 for v in values]
-    places = [
+    points_drawn = [
         (f"{edge + step * k:.1f}", f"{height - edge - share * (height - 2 * edge):.1f}")
         for k, share in enumerate(shares)
     ]
     label = ", ".join(f"{p.commit[:7]} {p.value:.4g}" for p in points)
-    line = " ".join(f"{x},{y}" for x, y in places)
-    return {"box": f"0 0 {width} {height}", "line": line, "end": places[-1], "label": label}
+    line = " ".join(f"{x},{y}" for x, y in points_drawn)
+    return {"box": f"0 0 {width} {height}", "line": line, "end": points_drawn[-1], "label": label}

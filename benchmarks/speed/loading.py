@@ -112,12 +112,12 @@ def passes(folder: Path, images: int, size: int, workers: int) -> dict[str, Call
             ViewDataset(manifest, views, open_image=cache.opener(args, manifest, views))
         )
 
-    place = folder / "cache"
+    kept = folder / "cache"
     return {
         PLAIN: _pass(SameDraws(PlainTriple(paths, size)), workers),
         "without a cache": _pass(ours(cache=None), workers),
-        "--cache (approximate)": _pass(ours(cache=place, cache_exact=False), workers),
-        "--cache --cache_exact": _pass(ours(cache=place, cache_exact=True), workers),
+        "--cache (approximate)": _pass(ours(cache=kept, cache_exact=False), workers),
+        "--cache --cache_exact": _pass(ours(cache=kept, cache_exact=True), workers),
     }
 
 

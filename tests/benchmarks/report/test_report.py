@@ -9,7 +9,9 @@ import pytest
 
 from benchmarks import results_file
 from benchmarks.__main__ import main
-from benchmarks.report import collect, run_tables, tables
+from benchmarks.report import collect
+from benchmarks.report.tables import runs as run_tables
+from benchmarks.report.tables import table as tables
 from benchmarks.results_file import Results, compared, drawn
 from benchmarks.statistics import Verdict
 from common.engine.launch import DRAWN

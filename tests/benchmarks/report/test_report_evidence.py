@@ -9,11 +9,13 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.claims.findings import Finding
 from benchmarks.ledger.list import all_rows
-from benchmarks.report import collect, evidence, history
+from benchmarks.report import collect, history
 from benchmarks.report.collect import Run
 from benchmarks.report.command import write_report
+from benchmarks.report.figures import evidence as evidence_figures
 from benchmarks.report.history import Point
 from benchmarks.report.pages import spark
+from benchmarks.report.tables import evidence
 from benchmarks.results_file import DRAWN
 from benchmarks.statistics import Verdict
 from common.cli import UserError
@@ -79,9 +81,9 @@ def test_claims_table_shows_the_interval_and_marks_what_fails():
         "2",
     )
     assert [row["verdict"].mark for row in table.rows] == ["bad", ""]
-    data = evidence.forest([CLAIM, FINDING]).data.splitlines()
+    data = evidence_figures.forest([CLAIM, FINDING]).data.splitlines()
     assert data[1].startswith("A beats B <b>,A above B,-0.15")
-    assert evidence.forest([NOT_RUN]) is None
+    assert evidence_figures.forest([NOT_RUN]) is None
 
 
 def test_a_claim_without_result_names_the_command_that_makes_it():

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.report.canvas import (
+from benchmarks.report.collect import Run, mapping
+from benchmarks.report.figures.canvas import (
     INK,
     SERIES,
     Drawing,
@@ -22,8 +23,7 @@ from benchmarks.report.canvas import (
     prepare,
     styled,
 )
-from benchmarks.report.collect import Run, mapping
-from benchmarks.report.tables import HEADLINE
+from benchmarks.report.tables.table import HEADLINE
 
 LOG_ABOVE = 20
 """Loss parts that are further apart than this factor are drawn on a logarithmic axis."""

@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from benchmarks.report.collect import Run, mapping
-from benchmarks.report.tables import HEADLINE, NONE, Table, cell, duration, number, score
+from benchmarks.report.tables.table import HEADLINE, NONE, Table, cell, duration, number, score
 from common.metrics.protocols import MEANING
 
 
@@ -66,10 +66,10 @@ def environment_table(runs: list[Run]) -> Table | None:
     for run in runs:
         commit = str(run.environment.get("commit") or "")
         dirty = " + changes" if commit.endswith("+changes") else ""
-        told = {name: run.environment.get(name) for name in ("seed", "threads", "platform")}
+        names = ("seed", "threads", "platform", "python")
+        machine = {name: run.environment.get(name) for name in names}
         versions = mapping(run.environment.get("versions"))
-        python = run.environment.get("python")
-        row = {"run": run.name, "commit": commit[:12] + dirty, **told, "python": python, **versions}
+        row = {"run": run.name, "commit": commit[:12] + dirty, **machine, **versions}
         rows += [row] if run.environment else []
     return Table("Environment", rows) if rows else None
 
