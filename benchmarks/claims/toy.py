@@ -42,17 +42,18 @@ POLARITY = [1, 0, 1, 1, 0, 1, 0, 0]
 
 
 class PointNetwork(nn.Module):
-    """Points [n, D] -> (logits [n, C], unit features [n, F])."""
+    """Points [n, D] -> (logits [n, C], features [n, F]), of unit length unless `free`."""
 
-    def __init__(self):
+    def __init__(self, features: int = FEATURES, free: bool = False):
         super().__init__()
         self.trunk = nn.Sequential(nn.Linear(DIMENSIONS, 64), nn.ReLU())
-        self.classify = nn.Linear(64, CLASSES)
-        self.project = nn.Linear(64, FEATURES)
+        self.classify, self.project = nn.Linear(64, CLASSES), nn.Linear(64, features)
+        self.free = free
 
     def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.trunk(points)
-        return self.classify(hidden), F.normalize(self.project(hidden), dim=1)
+        features = self.project(hidden)
+        return self.classify(hidden), features if self.free else F.normalize(features, dim=1)
 
 
 class LogitsOnly(PointNetwork):
@@ -71,19 +72,6 @@ class TextHead(nn.Module):
 
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         return self.classify(embedding), self.project(embedding)
-
-
-class PointRegression(nn.Module):
-    """Points [n, D] -> (logits [n, C], valence and arousal [n, 2])."""
-
-    def __init__(self):
-        super().__init__()
-        self.trunk = nn.Sequential(nn.Linear(DIMENSIONS, 64), nn.ReLU())
-        self.classify, self.rate = nn.Linear(64, CLASSES), nn.Linear(64, 2)
-
-    def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = self.trunk(points)
-        return self.classify(hidden), self.rate(hidden)
 
 
 @dataclass(frozen=True)
@@ -189,7 +177,7 @@ def _ratings(stages: tuple[str, ...]) -> Callable[[int], dict]:
         torch.manual_seed(seed)
         words = 5 + 3 * torch.randn(CLASSES, 2, generator=points.rng)
         bend = torch.randn(DIMENSIONS, 2, generator=points.rng)
-        model = PointRegression()
+        model = PointNetwork(features=2, free=True)  # valence and arousal
         for stage in stages:
             rated = stage == "two_stage"
             method = Dimensional(model, Settings(stage, "multi"))

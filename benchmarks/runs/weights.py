@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -216,17 +216,7 @@ def main(argv: list[str]) -> int:
     outcome, text = judge(row, found)
     print(f"{outcome}: {text}")
     if args.json:
-        write_json(
-            args.json,
-            {
-                "row": row.id,
-                "outcome": outcome,
-                "text": text,
-                "value": found.value,
-                "images": found.images,
-                "drawn": found.drawn,
-                "checkpoint": {"name": args.checkpoint.name, "sha256": digest(args.checkpoint)},
-                "report": found.report,
-            },
-        )
+        checkpoint = {"name": args.checkpoint.name, "sha256": digest(args.checkpoint)}
+        content = {"row": row.id, "outcome": outcome, "text": text, "checkpoint": checkpoint}
+        write_json(args.json, content | asdict(found))
     return 0 if outcome == VERIFIED else 1
