@@ -10,6 +10,7 @@ import torch
 from adacm.model import authors_name
 from common.cli import UserError
 from common.engine import checkpoint
+from common.engine.checkpoint import AuthorsCheckpoint
 from common.engine.run_folder import LAST
 from common.engine.trainer import Callback, Trainer
 
@@ -89,40 +90,15 @@ def write_table(path: Path, history: list[dict]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def resume(trainer: Trainer, path: Path, files: AuthorsFiles) -> None:
-    """Go on from `path`: a run folder, its ``last.ckpt``, or one of the authors' checkpoints.
+def load(trainer: Trainer, state: dict, path: Path) -> None:
+    """Restore model, average, optimiser and epoch from one of the authors' checkpoints.
 
-    ``last.ckpt`` restores everything. The authors' checkpoints restore model, average, optimiser
-    and epoch; the margins, which they do not hold, are computed anew from the average, and the
-    learning rate is this run's.
+    The margins, which they do not hold, are computed anew from the average, and the learning rate
+    is this run's.
 
     Raises:
-        UserError: missing or damaged file, or one of another model or training.
+        UserError: the file is of another model, or of the last epoch.
     """
-    path = path / LAST if path.is_dir() else path
-    state = checkpoint.load(path)
-    if "identity" in state:
-        trainer.load_state_dict(state)
-        log.info("going on from %s after epoch %d, step %d", path, state["epoch"], state["step"])
-    elif set(KEYS) <= state.keys():
-        _load_authors(trainer, state, path)
-        files.best = float(state["best_acc"])
-        log.warning(
-            "%s holds model, average, optimiser and epoch alone: the margins come from its average "
-            "anew, what is drawn differs, and %s and the other tables start anew; that the flags "
-            "(seed, labels, learning rate, validation share) are those of its training is not "
-            "checked, and the learning rate is --lr. Resume from %s for an exact continuation.",
-            *(path, TABLE, LAST),
-        )
-    else:
-        keys = ", ".join(map(str, list(state)[:6]))
-        raise UserError(
-            f"{path} is neither a {LAST} nor a {LATEST} (it has the keys {keys}); to start from "
-            "weights alone use --pretrained."
-        )
-
-
-def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
     live, average = (
         {authors_name(name.removeprefix(PREFIX)): value for name, value in state[part].items()}
         for part in ("state_dict", "ema_state_dict")
@@ -146,4 +122,18 @@ def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
     trainer.method.epoch.fill_(epoch)
     trainer.method.eval()
     with torch.no_grad(), trainer.averaged():
-        trainer.evaluators["labelled"](trainer.method)
+        trainer.evaluators["labelled"](trainer.method, trainer.progress)
+    files = next(c for c in trainer.callbacks if isinstance(c, AuthorsFiles))
+    files.best = float(state["best_acc"])
+    log.warning(
+        "%s holds model, average, optimiser and epoch alone: the margins come from its average "
+        "anew, what is drawn differs, and %s and the other tables start anew; that the flags "
+        "(seed, labels, learning rate, validation share) are those of its training is not "
+        "checked, and the learning rate is --lr. Resume from %s for an exact continuation.",
+        path,
+        TABLE,
+        LAST,
+    )
+
+
+CHECKPOINT = AuthorsCheckpoint(LATEST, frozenset(KEYS), load)

@@ -105,11 +105,11 @@ test_views.__test__ = False  # its name makes pytest take it for a test
 # --- labelled images ------------------------------------------------------------------------------
 
 
-def quotas(n_labeled: int, classes: tuple[str, ...], budget: str = "table") -> list[int]:
+def quotas(num_labelled: int, classes: tuple[str, ...], budget: str = "table") -> list[int]:
     """Labelled images of every class.
 
     Args:
-        n_labeled: labelled images in all.
+        num_labelled: labelled images in all.
         classes: class names.
         budget: ``table``: :data:`BUDGETS` where it has the number and the code's rule otherwise;
             ``code``: 250 of fear and int((n - 250) / 6) of the others, negative numbers included.
@@ -119,15 +119,15 @@ def quotas(n_labeled: int, classes: tuple[str, ...], budget: str = "table") -> l
         UserError: the number cannot be shared equally where it must be.
     """
     if len(classes) != 7 or RARE not in classes:
-        if n_labeled % len(classes):
+        if num_labelled % len(classes):
             raise UserError(
-                f"--n-labeled {n_labeled} cannot be shared equally by {len(classes)} classes; use "
-                f"a multiple of {len(classes)}."
+                f"--n-labeled {num_labelled} cannot be shared equally by {len(classes)} classes; "
+                f"use a multiple of {len(classes)}."
             )
-        return [n_labeled // len(classes)] * len(classes)
-    rare, other = 250, int((n_labeled - 250) / 6)  # truncated toward zero
+        return [num_labelled // len(classes)] * len(classes)
+    rare, other = 250, int((num_labelled - 250) / 6)  # truncated toward zero
     if budget == "table":
-        rare, other = BUDGETS.get(n_labeled, (rare, other))
+        rare, other = BUDGETS.get(num_labelled, (rare, other))
     return [rare if name == RARE else other for name in classes]
 
 
@@ -184,7 +184,7 @@ def draw_labelled(labels: np.ndarray, wanted: list[int]) -> tuple[np.ndarray, np
     return both
 
 
-def read(args, workers: int) -> Manifest:
+def read_manifest(args) -> Manifest:
     """Read and check the images that the flags name.
 
     Raises:
@@ -204,7 +204,7 @@ def read(args, workers: int) -> Manifest:
     else:
         folders = dict(zip(("train", "test"), map(Path, roots), strict=True))
         manifest = read_class_folders(args.dataset, folders, classes)
-    manifest = drop_unreadable(manifest, workers)
+    manifest = drop_unreadable(manifest, args.num_workers)
     if args.dataset == "rafdb" and not args.square_crop:
         _refuse_oblong(manifest)
     return manifest
@@ -222,17 +222,17 @@ def _refuse_oblong(manifest: Manifest) -> None:
             )
 
 
-def shrink_budget(manifest: Manifest, args) -> None:
-    """Where drawn stand-ins are too few for the default ``--n-labeled``, lower it, in place."""
-    train = manifest.split("train")
+def affordable(train: Manifest, num_labelled: int) -> int:
+    """The default number of labelled images, or less where drawn stand-ins have too few images."""
     fits = largest_budget(train.labels, train.classes)
-    if manifest.drawn and fits is not None and fits < args.n_labeled:
-        log.warning(
-            "the drawn stand-in has too few images for the default --n-labeled %d: it is %d here.",
-            args.n_labeled,
-            fits,
-        )
-        args.n_labeled = fits
+    if not train.drawn or fits is None or fits >= num_labelled:
+        return num_labelled
+    log.warning(
+        "the drawn stand-in has too few images for the default --n-labeled %d: it is %d here.",
+        num_labelled,
+        fits,
+    )
+    return fits
 
 
 def draw_split(train: Manifest, labels: float, seed: int, budget: str = "table") -> splits.Split:
@@ -249,14 +249,21 @@ def draw_split(train: Manifest, labels: float, seed: int, budget: str = "table")
     return splits.Split(labelled, unlabelled, np.empty(0, np.int64))
 
 
-def split(manifest: Manifest, args) -> splits.SplitImages:
-    """Draw the labelled images, or take them from ``--split``, and hold images out."""
+def read(args, given_flags: set[str]) -> splits.Images:
+    """Read the images, and draw the labelled ones or take them from ``--split``.
+
+    Raises:
+        UserError: see :func:`read_manifest`; or too few images for the labels or for a batch.
+    """
+    manifest = read_manifest(args)
     train, test = manifest.split("train"), manifest.split("test")
     seed = args.manualSeed if args.data_seed is None else args.data_seed
     if args.split:
         chosen = split_files.use(args.split, train, test)
     else:
-        chosen = draw_split(train, args.n_labeled, seed, args.label_budget)
+        if "num_labelled" not in given_flags:
+            args.num_labelled = affordable(train, args.num_labelled)
+        chosen = draw_split(train, args.num_labelled, seed, args.label_budget)
     for kind, images in (("labelled", chosen.labelled), ("unlabelled", chosen.unlabelled)):
         if len(images) < args.batch_size:
             raise UserError(
@@ -264,7 +271,9 @@ def split(manifest: Manifest, args) -> splits.SplitImages:
                 f"{args.batch_size}; change --n-labeled or give a smaller --batch-size."
             )
     chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    return splits.SplitImages(train, test, chosen)
+    size, square = args.image_size, _square(args)
+    seen = labelled_views(size, square), unlabelled_views(size, square)
+    return splits.Images(train, test, chosen, cache.kind(args, *seen))
 
 
 # --- streams --------------------------------------------------------------------------------------
@@ -276,17 +285,17 @@ def dataset(
     channel_order: str,
     hide: bool = False,
     args=None,
-    whole: Manifest | None = None,
+    cached_with: Manifest | None = None,
 ) -> ViewDataset:
     """Images of `manifest` under `views`; with `hide` their labels read -1.
 
     Args:
         args: flags that may ask for a cache; None: there is none.
-        whole: the images that share the cache with these; None: these alone.
+        cached_with: the images that share the cache with these; None: these alone.
     """
     opener = partial(load_image, channel_order=channel_order)
     if args is not None:
-        opener = cache.opener(args, manifest if whole is None else whole, views, opener)
+        opener = cache.opener(args, manifest if cached_with is None else cached_with, views, opener)
     return ViewDataset(manifest, views, open_image=opener, hide_labels=hide)
 
 
@@ -294,7 +303,7 @@ def _square(args) -> bool:
     return args.square_crop or args.dataset != "rafdb"
 
 
-def streams(data: splits.SplitImages, args, pin_memory: bool) -> dict[str, ShuffledStream]:
+def streams(data: splits.Images, args, pin_memory: bool) -> dict[str, ShuffledStream]:
     """The labelled and the unlabelled stream, in shuffled passes, of equal batch size."""
     size, square = args.image_size, _square(args)
     kinds = {
@@ -314,18 +323,18 @@ def streams(data: splits.SplitImages, args, pin_memory: bool) -> dict[str, Shuff
     }
 
 
-def margin_batches(data: splits.SplitImages, args, pin_memory: bool) -> Callable[[int], object]:
+def margin_batches(data: splits.Images, args, pin_memory: bool) -> Callable[[int], object]:
     """Epoch (from 0) -> the batches of labelled images that the margins come from.
 
     ``--margin_view train``: one shuffled pass under the training view, its incomplete last batch
     dropped. ``eval``: every image once under the test view.
     """
     if args.margin_view == "eval":
-        batches = loader(data.labelled, args, pin_memory, "weak", data.train)
+        batches = loader(args, pin_memory, data.labelled, data.train, "weak")
         return lambda epoch: batches
     views = labelled_views(args.image_size, _square(args))
     stream = ShuffledStream(
-        dataset(data.labelled, views, args.channel_order, args=args, whole=data.train),
+        dataset(data.labelled, views, args.channel_order, args=args, cached_with=data.train),
         args.batch_size,
         len(data.split.labelled) // args.batch_size,
         seed=3 * args.manualSeed + 2,
@@ -335,20 +344,12 @@ def margin_batches(data: splits.SplitImages, args, pin_memory: bool) -> Callable
     return stream.batches
 
 
-def cached_as(args) -> str | None:
-    """What a cache makes of the training images: see :func:`common.data.cache.kind`."""
-    size, square = args.image_size, _square(args)
-    return cache.kind(args, labelled_views(size, square), unlabelled_views(size, square))
+def loader(args, pin_memory: bool, manifest: Manifest, cached_with: Manifest, view: str = "image"):
+    """Every image of `manifest` once under the test view, which is called `view` in the batches.
 
-
-def loader(
-    manifest: Manifest,
-    args,
-    pin_memory: bool,
-    view: str = "image",
-    whole: Manifest | None = None,
-):
-    """Every image once under the test view, which is called `view` in the batches."""
+    Args:
+        cached_with: the images that share a cache with these.
+    """
     views = {view: test_views(args.image_size, _square(args))["image"]}
-    images = dataset(manifest, views, args.channel_order, args=args, whole=whole)
+    images = dataset(manifest, views, args.channel_order, args=args, cached_with=cached_with)
     return eval_loader(images, TEST_BATCH, args.num_workers, pin_memory)

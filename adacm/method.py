@@ -16,8 +16,15 @@ from common.metrics.classification import classification_report
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The objective's settings; none of them is a flag of the published code."""
+class AdaCMConfig:
+    """The method's settings; none of them is a flag of the published code.
+
+    Attributes:
+        w_x, w_u, w_s: weights of the supervised, the consistency and the contrastive loss.
+        temperature: of the contrast.
+        beta, floor: of the margins, see :func:`adacm.objective.adaptive_margins`.
+        shrink: times the rate: what the live weights lose after every step.
+    """
 
     w_x: float = 0.5
     w_u: float = 1.0
@@ -25,6 +32,7 @@ class Weights:
     temperature: float = objective.TEMPERATURE
     beta: float = objective.BETA
     floor: float = objective.START
+    shrink: float = 0.02
 
 
 class AdaCM(Method):
@@ -33,18 +41,18 @@ class AdaCM(Method):
     Args:
         model: images -> (logits [n, C], unit features [n, D]).
         num_classes: C.
-        weights: the objective's settings.
+        config: the objective's settings.
 
     Attributes:
         margins: float32 [C], confidence from which a pseudo-label of the class is used.
         epoch: int64 scalar, the epoch in training, from 1.
     """
 
-    def __init__(self, model: nn.Module, num_classes: int, weights: Weights | None = None):
+    def __init__(self, model: nn.Module, num_classes: int, config: AdaCMConfig | None = None):
         super().__init__()
         self.model = model
-        self.weights = weights or Weights()
-        self.register_buffer("margins", torch.full((num_classes,), self.weights.floor))
+        self.config = config or AdaCMConfig()
+        self.register_buffer("margins", torch.full((num_classes,), self.config.floor))
         self.register_buffer("epoch", torch.ones((), dtype=torch.int64))
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
@@ -56,11 +64,11 @@ class AdaCM(Method):
         logits, _ = self.model(labelled["weak"])
         strong, _ = self.model(unlabelled["strong"])
         output = self.losses(logits, labelled["label"], weak0, weak1, strong, features0, features1)
-        if "hidden" in unlabelled:  # for statistics; no loss sees it
-            hidden, mask = unlabelled["hidden"], output.details["mask"]
-            right = (output.details["pseudo_label"] == hidden) & mask
+        if "true_label" in unlabelled:  # for statistics; no loss sees it
+            true_label, mask = unlabelled["true_label"], output.details["mask"]
+            right = (output.details["pseudo_label"] == true_label) & mask
             output.logs["pseudo_true_ratio"] = right.sum() / (mask.sum() + 1e-7)
-            output.details["hidden"] = hidden
+            output.details["true_label"] = true_label
         return output
 
     def losses(
@@ -80,16 +88,16 @@ class AdaCM(Method):
             weak0, weak1, strong: logits of the views of the unlabelled images, [U, C].
             features0, features1: unit features of the weak views, [U, D].
         """
-        w = self.weights
+        c = self.config
         with torch.autocast(logits.device.type, enabled=False):
             confidence, pseudo_label = objective.pseudo_labels(weak0.float(), weak1.float())
             mask = confidence >= self.margins[pseudo_label]
             sup = F.cross_entropy(logits.float(), labels)
             unsup = objective.consistency_loss(strong.float(), pseudo_label, mask)
             contrast = objective.low_confidence_loss(
-                features0.float(), features1.float(), mask, w.temperature
+                features0.float(), features1.float(), mask, c.temperature
             )
-            total = w.w_x * sup + w.w_u * unsup + w.w_s * contrast
+            total = c.w_x * sup + c.w_u * unsup + c.w_s * contrast
         logs = {
             "sup_loss": sup,
             "unsup_loss": unsup,
@@ -113,8 +121,8 @@ class AdaCM(Method):
             logits: by the averaged model, [N, C].
             labels: int64 [N].
         """
-        w = self.weights
-        new = objective.adaptive_margins(logits, labels, int(self.epoch), w.beta, w.floor)
+        c = self.config
+        new = objective.adaptive_margins(logits, labels, int(self.epoch), c.beta, c.floor)
         self.margins.copy_(new)
 
     def predict(self, images: Tensor) -> Tensor:
@@ -129,24 +137,15 @@ class MarginEvaluator:
 
     Args:
         batches: epoch (from 0) -> batches with ``label`` and the images under `view`.
-        device: where the method is.
         view: name of the images in a batch.
-        channels_last: memory layout of the images.
     """
 
-    def __init__(
-        self,
-        batches: Callable[[int], Iterator[dict]],
-        device: torch.device,
-        view: str = "weak",
-        channels_last: bool = False,
-    ):
-        self.batches, self.device, self.view = batches, device, view
-        self.channels_last = channels_last
+    def __init__(self, batches: Callable[[int], Iterator[dict]], view: str = "weak"):
+        self.batches, self.view = batches, view
 
-    def __call__(self, method: AdaCM) -> dict:
+    def __call__(self, method: AdaCM, progress: Progress) -> dict:
         """The report on the labelled images, with ``margins`` [C] that hold from now on."""
         batches = self.batches(int(method.epoch) - 1)
-        logits, labels = collect_logits(method, batches, self.device, self.view, self.channels_last)
+        logits, labels = collect_logits(method, batches, self.view)
         method.adapt(logits, labels)
         return {**classification_report(logits, labels), "margins": method.margins.tolist()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from adacm.data import DATASETS
 from adacm.model import BACKBONES
 from common.data import cache, split_files
-from common.flags import add_laboratory_flags, at_least_0, count, number
+from common.flags import Parser, add_laboratory_flags, at_least_0, count, number
 
 
 def gpu_list(text: str) -> str:
@@ -19,18 +20,19 @@ def gpu_list(text: str) -> str:
     return ",".join(words)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Every published flag with its published default, and the laboratory flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python adacm/main.py",
         description="Ada-CM: semi-supervised facial expression recognition (CVPR 2022).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _training_flags(parser.add_argument_group("training"))
     _data_flags(parser.add_argument_group("data and machine"))
     ours = add_laboratory_flags(parser, BACKBONES, BACKBONES[0])
     ours.add_argument("--dataset", choices=tuple(DATASETS), default="rafdb", help="what to read")
-    ours.add_argument("--data_dir", type=Path, default=Path("data"), help="holds <dataset>/")
+    ours.add_argument(
+        "--data_dir", type=Path, default=Path("data"), neutral=True, help="holds <dataset>/"
+    )
     split_files.add_flag(ours)
     cache.add_flags(ours)
     ours.add_argument(
@@ -60,13 +62,20 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _training_flags(group) -> None:
-    add = group.add_argument
-    add("--epochs", type=count, default=20, help="number of the last epoch")
-    add("--start-epoch", type=count, default=1, help="number of the first epoch")
+    add, free = group.add_argument, partial(group.add_argument, neutral=True)
+    # The rate is constant, so a longer training begins as a short one.
+    free("--epochs", type=count, default=20, help="number of the last epoch")
+    free("--start-epoch", type=count, default=1, help="number of the first epoch")
     add("--batch-size", type=count, default=16, help="labelled, and unlabelled, images a step")
     add("--lr", "--learning-rate", type=number(float, low=0), default=5e-4, help="of Adam")
     add("--train-iteration", type=count, default=800, help="optimiser steps an epoch")
-    add("--n-labeled", type=count, default=4000, help="labelled images in all")
+    add(
+        "--n-labeled",
+        dest="num_labelled",
+        type=count,
+        default=4000,
+        help="labelled images in all",
+    )
     add(
         "--ema-decay",
         type=number(float, low=0, high=1),
@@ -74,12 +83,12 @@ def _training_flags(group) -> None:
         help="of the averaged model",
     )
     add("--manualSeed", type=at_least_0, default=5, help="seed of everything")
-    add("--resume", default="", metavar="PATH", help="run folder or checkpoint to go on from")
-    add("--out", default="result", help="folder of the run")
+    free("--resume", default="", metavar="PATH", help="run folder or checkpoint to go on from")
+    free("--out", default="result", help="folder of the run")
 
 
 def _data_flags(group) -> None:
-    add = group.add_argument
+    add = partial(group.add_argument, neutral=True)
     add("--train-root", default="", help="training images; default: <data_dir>/<dataset>")
     add("--test-root", default="", help="test images; default: <data_dir>/<dataset>")
     add("--label-train", default="", help="list of 'file label' lines, labels from 0")

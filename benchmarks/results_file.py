@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.statistics import Effect, Verdict, overall, paired
 from common.cli import UserError
-from common.engine.launch import DRAWN
+from common.engine.run_folder import DRAWN
 from common.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,4 +1,4 @@
-"""What every command line of the project shares: errors for humans, devices, boolean values."""
+"""What every command line shares: errors for humans, devices, log lines and progress."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 log = logging.getLogger(__name__)
 
@@ -105,3 +107,65 @@ def choose_device(device: str = "auto", gpu: int | None = None) -> torch.device:
     elif chosen.type != "cpu":
         raise UserError(f"--device {device} is not supported; use auto, cpu, cuda or cuda:N.")
     return chosen
+
+
+def log_to(folder: Path | None = None, name: str = "log.txt") -> None:
+    """Send log lines to standard error and, with `folder`, to the file `name` in it.
+
+    A command calls it first without a folder; the lines from then on also open the file.
+    """
+    root = logging.getLogger()
+    early = [r for h in root.handlers if isinstance(h, _ConsoleHandler) for r in h.records]
+    for handler in [h for h in root.handlers if getattr(h, "ours", False)]:
+        root.removeHandler(handler)
+        handler.close()
+    handlers: list[logging.Handler] = [_ConsoleHandler(keep=folder is None)]
+    if folder is not None:
+        handlers.append(logging.FileHandler(folder / name, encoding="utf-8"))
+    for handler in handlers:
+        handler.ours = True
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+        root.addHandler(handler)
+    if folder is not None:
+        for record in early:
+            handlers[-1].handle(record)
+    root.setLevel(logging.INFO)
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints above a progress bar instead of through it, and may remember what it printed."""
+
+    def __init__(self, keep: bool):
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self._keep = keep
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+        if self._keep:
+            self.records.append(record)
+
+
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} steps [{elapsed}, {remaining} left{postfix}]"
+
+
+def training_bar(total: int, done: int, shown: bool = True) -> tqdm:
+    """A bar over all steps with the time left; without a terminal, a line a minute."""
+    return tqdm(
+        total=total,
+        initial=done,
+        disable=not shown,
+        bar_format=_BAR,
+        dynamic_ncols=True,
+        mininterval=0.5 if sys.stderr.isatty() else 60,
+        maxinterval=10 if sys.stderr.isatty() else 120,
+    )
+
+
+def epoch_line(row: dict, metric: str) -> str:
+    """The row of an epoch in one line: training means, then `metric` of every evaluation."""
+    parts = [f"{name} {value:.4f}" for name, value in row.get("train", {}).items()]
+    for split, values in row.items():
+        if split != "train" and isinstance(values, dict) and metric in values:
+            parts.append(f"{split} {metric} {values[metric]:.4f}")
+    return ", ".join(parts)

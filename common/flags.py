@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,12 +41,92 @@ at_least_0 = number(int, low=0)
 a_seed = number(int, low=0, high=2**32 - 1)  # what NumPy's generator takes
 
 
+class _Declaring:
+    """Flags that say of themselves what a run must know of them."""
+
+    def add_argument(self, *names, neutral: bool = False, no_effect: str = "", **settings):
+        """As argparse's, and:
+
+        Args:
+            neutral: a run and its continuation may differ in it: it does not decide what is
+                computed.
+            no_effect: why the flag, accepted since it was published, changes nothing; a user who
+                gives it is told.
+        """
+        action = super().add_argument(*names, **settings)
+        action.neutral, action.no_effect = neutral or bool(no_effect), no_effect
+        return action
+
+
+class _Group(_Declaring, argparse._ArgumentGroup):
+    pass
+
+
+class Parser(_Declaring, argparse.ArgumentParser):
+    """argparse's parser, with defaults in its help, whose flags are declared as above."""
+
+    def __init__(self, **settings):
+        settings.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
+        super().__init__(**settings)
+
+    def add_argument_group(self, *words, **settings) -> _Group:
+        """A group whose flags are declared like the parser's own."""
+        group = _Group(self, *words, **settings)
+        self._action_groups.append(group)
+        return group
+
+    def neutral(self) -> set[str]:
+        """Names of the arguments that do not decide what is computed."""
+        return {action.dest for action in self._actions if getattr(action, "neutral", True)}
+
+    def without_effect(self, reason: str = "", *names: str) -> dict[str, str]:
+        """Name -> reason of all arguments without effect, after `names` have become such."""
+        for action in self._actions:
+            if action.dest in names:
+                action.no_effect, action.neutral = reason, True
+        actions = [a for a in self._actions if getattr(a, "no_effect", "")]
+        return {action.dest: action.no_effect for action in actions}
+
+
+def setting(default, help: str, *names: str, laboratory: bool = False, **settings) -> Any:
+    """A field of a settings dataclass that is a flag too, so that its default stands once.
+
+    Args:
+        default: the published value; False makes a switch.
+        help: what the flag does.
+        names: spellings of the flag; ``--<field>`` when none is given.
+        laboratory: the published code does not have it.
+        settings: ``type``, ``choices``, ``neutral`` … of ``add_argument``.
+    """
+    flag = {"default": default, "help": help, **settings}
+    if default is False:
+        flag = {"action": "store_true", "help": help, **settings}
+    return dataclasses.field(
+        default=default, metadata={"names": names, "laboratory": laboratory, "flag": flag}
+    )
+
+
+def add_settings(config: type, published: _Group, laboratory: _Group) -> None:
+    """Add a flag for every :func:`setting` of a dataclass, each to its group."""
+    for field in dataclasses.fields(config):
+        if "flag" in field.metadata:
+            group = laboratory if field.metadata["laboratory"] else published
+            names = field.metadata["names"] or (f"--{field.name}",)
+            group.add_argument(*names, dest=field.name, **field.metadata["flag"])
+
+
+def settings_of(config: type, args: argparse.Namespace, **others):
+    """The dataclass `config` with the values of its flags; `others` are given by name."""
+    names = {f.name for f in dataclasses.fields(config) if "flag" in f.metadata} - others.keys()
+    return config(**{name: getattr(args, name) for name in names}, **others)
+
+
 def add_laboratory_flags(
-    parser: argparse.ArgumentParser,
+    parser: Parser,
     backbones: tuple[str, ...],
     default: str,
     helps: dict[str, str] | None = None,
-):
+) -> _Group:
     """Add the group of flags that this project has beyond the authors'.
 
     Args:
@@ -68,25 +150,57 @@ def add_laboratory_flags(
         "--pretrained",
         type=Path,
         metavar="PATH",
+        neutral=True,
         help="torchvision weights or an earlier run's .pth",
     )
     add("--backbone", choices=backbones, default=default, help="resnet18 suits small machines")
     add("--image_size", type=number(int, low=16), default=224, help="side of the training images")
-    add("--precision", choices=tuple(DTYPES), default="fp32", help="number format of the forward")
-    add("--channels_last", action="store_true", help="memory layout that convolutions prefer")
-    add("--compile", action="store_true", help="compile the network with torch.compile")
-    add("--fast", action="store_true", help="all that changes results by no more than noise")
+    add_machine_flags(group, add)
     add("--data_seed", type=a_seed, help="seed of the labelled split; default: --seed")
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add(
         "--val_fraction",
         type=number(float, low=0, below=1),
         default=0.0,
         help="share of the images without a label held out to choose the epoch",
     )
-    add("--stop_after_epoch", type=at_least_0, default=0, help="leave, resumable, after this epoch")
-    add("--corrected", action="store_true", help="turn on every correction of the fidelity table")
     return group
+
+
+def add_machine_flags(group: _Group, add: Callable | None = None) -> None:
+    """Add what says how to run, not what to compute.
+
+    Args:
+        add: adds a flag; `group`'s own ``add_argument`` when None.
+    """
+    for flag, settings in (
+        (
+            "--precision",
+            {"choices": tuple(DTYPES), "default": "fp32", "help": "number format of the forward"},
+        ),
+        ("--channels_last", {"help": "memory layout that convolutions prefer"}),
+        ("--compile", {"help": "compile the network with torch.compile"}),
+        ("--fast", {"help": "all that changes results by no more than noise"}),
+        ("--device", {"default": "auto", "help": "auto, cpu, cuda or cuda:N"}),
+        (
+            "--stop_after_epoch",
+            {"type": at_least_0, "default": 0, "help": "leave, resumable, after this epoch"},
+        ),
+        ("--corrected", {"help": "turn on every correction of the fidelity table"}),
+    ):
+        switch = {} if "default" in settings else {"action": "store_true"}
+        (add or group.add_argument)(flag, neutral=True, **switch, **settings)
+
+
+class GivenFlags(set):
+    """Names of the arguments that the user gave.
+
+    Attributes:
+        argv: the command line itself.
+    """
+
+    def __init__(self, names=(), argv: tuple[str, ...] = ()):
+        super().__init__(names)
+        self.argv = list(argv)
 
 
 def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
@@ -97,7 +211,7 @@ def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
         argv: the arguments.
 
     Returns:
-        (namespace, names of the arguments that the user gave).
+        (namespace, :class:`GivenFlags`).
 
     Raises:
         UserError: the file of ``--c`` cannot be read or names a flag that does not exist.
@@ -109,7 +223,7 @@ def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
     probe = build()
     for action in probe._actions:
         action.default = argparse.SUPPRESS
-    return args, set(vars(probe.parse_args(argv)))
+    return args, GivenFlags(vars(probe.parse_args(argv)), argv)
 
 
 def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
@@ -182,3 +296,8 @@ def without_option(argv: list[str], flag: str) -> list[str]:
         elif not word.startswith(f"{flag}="):
             kept.append(word)
     return kept
+
+
+def plain(value):
+    """A command-line value as JSON and checkpoints can hold it."""
+    return str(value) if isinstance(value, Path) else value

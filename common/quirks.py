@@ -135,21 +135,23 @@ def in_force(quirks: list[Quirk], args: argparse.Namespace) -> list[Quirk]:
 
 
 def apply_corrections(
-    quirks: list[Quirk], args: argparse.Namespace, explicit: set[str]
+    quirks: list[Quirk], args: argparse.Namespace, given_flags: set[str]
 ) -> list[Quirk]:
     """Turn the corrections on, in place: what ``--corrected`` does.
 
     Args:
         quirks: the package's register.
         args: parsed arguments; changed.
-        explicit: argparse dests the user gave; they keep the user's value.
+        given_flags: argparse dests the user gave; they keep the user's value.
 
     Returns:
         The quirks for which at least one value was set.
     """
     changed = []
     for quirk in quirks:
-        wanted = {k: v for k, v in quirk.corrected.items() if k in vars(args) and k not in explicit}
+        wanted = {
+            k: v for k, v in quirk.corrected.items() if k in vars(args) and k not in given_flags
+        }
         vars(args).update(wanted)
         if wanted:
             changed.append(quirk)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+import pandas as pd
+import torch
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.engine.run_folder import LAST
+from common.engine.checkpoint import Source
+from common.engine.run_folder import LAST, RunFolder
 from common.engine.trainer import Trainer
 from common.flags import without_option
-from dimva.selection import Selection
+from dimva import evaluation, figure
+from dimva.data import Sets
+from dimva.model import load_weights
 
 FINAL = "final.json"
 PREDICTIONS = "test_va_predictions.csv"
@@ -34,6 +42,11 @@ class Files:
     task: str
     dataname: str
     seed: int
+
+    @classmethod
+    def of(cls, args) -> Files:
+        """The files of a run with these flags."""
+        return cls(args.out, args.mode, args.task, args.dataname, args.seed)
 
     @property
     def name(self) -> str:
@@ -130,39 +143,76 @@ def _figure(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.4g}"
 
 
-def resume(trainer: Trainer, path: Path, selection: Selection, files: Files) -> dict | None:
-    """Go on from `path`: a run folder or its ``last.ckpt``.
+def write_beginning(args, sets: Sets, run: RunFolder) -> None:
+    """Make the folders; a run that begins anew takes an older one's chosen weights away."""
+    files = Files.of(args)
+    files.make_folders()
+    if not args.resume:
+        files.checkpoint.unlink(missing_ok=True)
 
-    Returns:
-        The weights that the run chose so far, which stand in ``checkpoints`` beside the ``runs``
-        of `path`; None where no epoch was saved.
+
+def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None]:
+    """The weights that the run chose so far go along with it.
+
+    They stand in ``checkpoints`` beside the ``runs`` of the checkpoint that is gone on with.
 
     Raises:
-        UserError: missing or damaged file, or one of another training; or the chosen weights are
-            not there, without which the final test could not be made.
+        UserError: they are not there, without which the final test could not be made.
     """
-    path = path / LAST if path.is_dir() else path
-    state = checkpoint.load(path)
-    if "identity" not in state:
-        raise UserError(f"{path} holds no training to go on with; give a run folder or {LAST}.")
-    trainer.load_state_dict(state)
-    saved = selection.replay(trainer).saved
+    files = Files.of(args)
+    saved = trainer.callbacks[0].replay(trainer).saved
     if not saved:
-        return None
+        return partial(files.checkpoint.unlink, missing_ok=True)
     chosen = files.checkpoint
-    if not trainer.run.holds(path):
-        chosen = path.resolve().parent.parent.parent / "checkpoints" / chosen.name
+    if not source.same_folder:
+        chosen = source.path.resolve().parent.parent.parent / "checkpoints" / chosen.name
     if not chosen.is_file():
         raise UserError(
-            f"{path} goes on with a run whose epoch {saved[-1] + 1} is the chosen one, but its "
-            f"weights, {chosen}, are not there; put them back, or train anew without --resume."
+            f"{source.path} goes on with a run whose epoch {saved[-1] + 1} is the chosen one, but "
+            f"its weights, {chosen}, are not there; put them back, or train anew without --resume."
         )
-    return checkpoint.load(chosen)
+    return partial(checkpoint.save, checkpoint.load(chosen), files.checkpoint)
 
 
-def take_over(files: Files, chosen: dict | None) -> None:
-    """Put the weights chosen so far in place; None takes an older run's away."""
-    if chosen is None:
-        files.checkpoint.unlink(missing_ok=True)
-    else:
-        checkpoint.save(chosen, files.checkpoint)
+def final_test(trainer: Trainer, args, sets: Sets) -> None:
+    """Test the checkpoint that the selection left; write and tell what is found.
+
+    Writes the authors' results file, and ``final.json``, the predictions and the scatter figure
+    in the run folder.
+
+    Raises:
+        UserError: the selection left no checkpoint.
+    """
+    files, method, run = Files.of(args), trainer.method, trainer.run
+    load_weights(method.model, tested_state(files, args.keep_best), files.checkpoint)
+    method.eval()
+    pin, final = trainer.device.type == "cuda", {}
+    tests = evaluation.evaluators(sets, evaluation.AFTER_LOADING, args, pin)
+    for name, evaluator in tests.items():
+        with torch.no_grad():
+            seen = evaluator.seen(method, trainer.progress.epoch)
+        final[name] = evaluation.report(
+            seen, evaluator.kind, method.config, sets.converter, args.label_order, intervals=True
+        )
+    run.write(FINAL, final)
+    append_results(files, final)
+    columns = evaluation.paths_and_values(seen, sets.test.table["path"].to_numpy())
+    pd.DataFrame(columns).to_csv(run.path / PREDICTIONS, index=False)
+    figure.scatter(run.path / FIGURE, columns, sets.words)
+    print(final_text(final, files))
+
+
+def final_text(final: dict[str, dict], files: Files) -> str:
+    """The final test in a few lines."""
+    lines = [f"final test of {files.checkpoint}:"]
+    for name, values in final.items():
+        parts = []
+        for dimension in evaluation.DIMENSIONS:
+            low, high = values[f"r_{dimension}_interval_95"]
+            r = f"r of {dimension} {values[f'r_{dimension}']:.4f} (95% {low:.3f} to {high:.3f})"
+            parts.append(f"{r}, CCC {values[f'ccc_{dimension}']:.4f}")
+        if "accuracy" in values:
+            both = (values["accuracy_authors"], values["accuracy_corrected"])
+            parts.append("accuracy {:.2%} as the authors, {:.2%} corrected".format(*both))
+        lines.append(f"  {name}, {values['images']} images: {'; '.join(parts)}")
+    return "\n".join([*lines, f"results file: {files.results}"])

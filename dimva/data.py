@@ -22,6 +22,7 @@ from common.datasets.readers.emotion6 import read_emotion6
 from common.datasets.readers.folder import read_folders
 from common.datasets.readers.ldl import read_votes
 from common.datasets.readers.va import SETS, read_ratings
+from common.flags import GivenFlags
 from dimva import objective
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,36 @@ LEXICON = "NRC-VAD-Lexicon.txt"
 DATANAMES = ("FI", "Flickr", "Instagram", "FlickrLDL", "TwitterLDL", "flickr", "instagram")
 VA_SETS = {"emotion6": "Emotion6", "bass": "BASS", "oasis": "OASIS"}
 TARGETS = ("va", "categorical")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a stage trains on and evaluates.
+
+    Attributes:
+        trained: sets whose images are trained on together.
+        selection: the set whose valence r picks the checkpoint.
+        evaluations: (set, kind) of every epoch in order; kind ``cls`` compares categories with the
+            labels, ``reg`` with those that the true valence and arousal would give.
+    """
+
+    trained: tuple[str, ...]
+    selection: str
+    evaluations: tuple[tuple[str, str], ...]
+
+
+def plan(mode: str, task: str) -> Plan:
+    """The plan of a stage and task."""
+    if task == "single":
+        kind = "cat" if mode == "one_stage" else "va"
+        return Plan((f"train_{kind}",), f"val_{kind}", ((f"val_{kind}", "reg"), ("test_va", "reg")))
+    trained = ("train_cat",) if mode == "one_stage" else ("train_cat", "train_va")
+    both = tuple(
+        (f"{split}_{of}", kind)
+        for split in ("val", "test")
+        for of, kind in (("cat", "cls"), ("va", "reg"))
+    )
+    return Plan(trained, "val_va", both)
 
 
 @dataclass(frozen=True)
@@ -105,9 +136,9 @@ def rated(manifest: Manifest, dataname: str, lexicon: Lexicon) -> Manifest:
     return with_targets(manifest, va, False, category.numpy() if multilabel else None)
 
 
-@dataclass(frozen=True)
-class Sets:
-    """A run's images.
+@dataclass(frozen=True, kw_only=True)
+class Sets(splits.Images):
+    """A run's images: the rated training images in `split` are trained on as its ``labelled``.
 
     Attributes:
         named: ``train_cat``, ``val_cat``, ``test_cat``, ``train_va``, ``val_va``, ``test_va`` and
@@ -115,14 +146,12 @@ class Sets:
         augmented: names that are evaluated under the random training view.
         converter: of the categorical set.
         words: class name -> valence and arousal (1..9) by the lexicon.
-        split: of the rated training images: what is trained on is ``labelled``.
     """
 
     named: dict[str, Manifest]
     augmented: frozenset[str]
     converter: Converter
     words: dict[str, np.ndarray]
-    split: splits.Split
 
     @property
     def drawn(self) -> bool:
@@ -148,18 +177,13 @@ def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
     return splits.Split(kept, np.empty(0, np.int64), held)
 
 
-def read(args, trained: tuple[str, ...]) -> Sets:
+def read(args, given_flags: GivenFlags = frozenset()) -> Sets:
     """Read, check and split the images that the flags name.
-
-    Args:
-        args: ``dataname``, ``data_root``, ``va_dataset``, ``va_root``, ``lexicon``,
-            ``val_fraction``, ``seed``, ``data_seed``, ``ldl_test_split``, ``split_once``,
-            ``val_plain_view``, ``num_workers``, ``split``.
-        trained: names of the sets that this stage trains on.
 
     Raises:
         UserError: whatever the readers refuse.
     """
+    trained = plan(args.mode, args.task).trained
     lexicon = read_lexicon(args.lexicon or args.data_root / LEXICON)
     converter = build_converter(args.dataname, lexicon)
     seed = args.seed if args.data_seed is None else args.data_seed
@@ -188,7 +212,17 @@ def read(args, trained: tuple[str, ...]) -> Sets:
     augmented = set() if args.val_plain_view else augmented
     order = objective.label_order(args.dataname)
     words = dict(zip(order, lexicon.points(order), strict=True))
-    return Sets(named, frozenset(augmented), converter, words, split)
+    views_of_all = train_views(args.image_size), eval_views(args.image_size)
+    return Sets(
+        train=named["train"],
+        test=named["test_va"],
+        split=split,
+        cached_as=cache.kind(args, *views_of_all),
+        named=named,
+        augmented=frozenset(augmented),
+        converter=converter,
+        words=words,
+    )
 
 
 def _read_rated(args) -> Manifest:

@@ -11,45 +11,16 @@ from torch import Tensor
 
 from common.cli import UserError
 from common.data.streams import PassStream
-from common.engine.method import Progress, to_device
+from common.engine.method import Progress
+from common.engine.trainer import Evaluator
 from common.metrics.regression import bootstrap_intervals, regression_report
-from dimva import objective
-from dimva.data import Converter
-from dimva.method import Dimensional, Settings
+from dimva import data, objective
+from dimva.data import Converter, Plan, Sets
+from dimva.method import Dimensional, DimvaConfig
 
 DIMENSIONS = ("valence", "arousal")
 JUDGED = "r_valence"
 AFTER_LOADING = (("test_cat", "cls"), ("test_va", "reg"))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a stage trains on and evaluates.
-
-    Attributes:
-        trained: sets whose images are trained on together.
-        selection: the set whose valence r picks the checkpoint.
-        evaluations: (set, kind) of every epoch in order; kind ``cls`` compares categories with the
-            labels, ``reg`` with those that the true valence and arousal would give.
-    """
-
-    trained: tuple[str, ...]
-    selection: str
-    evaluations: tuple[tuple[str, str], ...]
-
-
-def plan(mode: str, task: str) -> Plan:
-    """The plan of a stage and task."""
-    if task == "single":
-        kind = "cat" if mode == "one_stage" else "va"
-        return Plan((f"train_{kind}",), f"val_{kind}", ((f"val_{kind}", "reg"), ("test_va", "reg")))
-    trained = ("train_cat",) if mode == "one_stage" else ("train_cat", "train_va")
-    both = tuple(
-        (f"{split}_{of}", kind)
-        for split in ("val", "test")
-        for of, kind in (("cat", "cls"), ("va", "reg"))
-    )
-    return Plan(trained, "val_va", both)
 
 
 @dataclass(frozen=True)
@@ -71,14 +42,14 @@ class Seen:
 
 
 def categories(
-    seen: Seen, kind: str, settings: Settings, converter: Converter
+    seen: Seen, kind: str, config: DimvaConfig, converter: Converter
 ) -> tuple[Tensor, Tensor] | None:
     """Predicted and true categories in the authors' numbering; None where there are none.
 
     That numbering is alphabetical for labels and logits, and the converter's for what comes from
     valence and arousal.
     """
-    if settings.task == "single":
+    if config.task == "single":
         return (converter.categories(seen.va), seen.label) if kind == "cls" else None
     true = seen.label if kind == "cls" else converter.categories(seen.true_va)
     if converter.multilabel:
@@ -87,12 +58,12 @@ def categories(
 
 
 def evaluation_loss(
-    seen: Seen, kind: str, settings: Settings, converter: Converter
+    seen: Seen, kind: str, config: DimvaConfig, converter: Converter
 ) -> float | None:
     """The mean loss; None for single-label categories of the single task, which have none."""
-    if settings.task == "multi":
+    if config.task == "multi":
         scores = torch.sigmoid(seen.logits) if converter.multilabel else seen.logits
-        true, alpha = categories(seen, kind, settings, converter)[1], settings.alpha
+        true, alpha = categories(seen, kind, config, converter)[1], config.alpha
         loss = objective.multi_loss(
             scores, seen.va, true, seen.true_va, alpha, converter.multilabel
         )[0]
@@ -108,7 +79,7 @@ def evaluation_loss(
 def report(
     seen: Seen,
     kind: str,
-    settings: Settings,
+    config: DimvaConfig,
     converter: Converter,
     label_order: str = "converter",
     intervals: bool = False,
@@ -117,8 +88,8 @@ def report(
 
     Args:
         seen: predictions and truth.
-        kind: see :class:`Plan`.
-        settings: task and loss.
+        kind: see :class:`dimva.data.Plan`.
+        config: task and loss.
         converter: of the categorical set.
         label_order: ``converter`` compares ids of two numberings as the authors do; ``folder``
             brings both to the folders', and weighs several labels by the true positives.
@@ -136,23 +107,23 @@ def report(
         if intervals:
             ends = bootstrap_intervals(*pair)
             out |= {f"{key}_{name}_interval_95": value for key, value in ends.items()}
-    loss = evaluation_loss(seen, kind, settings, converter)
+    loss = evaluation_loss(seen, kind, config, converter)
     if loss is not None:
         out["loss"] = loss
-    compared = categories(seen, kind, settings, converter)
+    compared = categories(seen, kind, config, converter)
     if compared is None:
         return out
     predicted, true = (ids.numpy() for ids in compared)
     out["accuracy_authors"] = objective.accuracy(predicted, true)
-    predicted, true = (ids.numpy() for ids in _one_numbering(compared, kind, settings, converter))
+    predicted, true = (ids.numpy() for ids in _one_numbering(compared, kind, config, converter))
     out["accuracy_corrected"] = objective.accuracy_by_support(predicted, true)
     out["accuracy"] = out["accuracy_corrected" if label_order == "folder" else "accuracy_authors"]
     return out
 
 
-def _one_numbering(compared, kind: str, settings: Settings, converter: Converter):
+def _one_numbering(compared, kind: str, config: DimvaConfig, converter: Converter):
     predicted, true = compared
-    if settings.task == "single":
+    if config.task == "single":
         return converter.in_folder_order(predicted), true
     return predicted, true if kind == "cls" else converter.in_folder_order(true)
 
@@ -163,35 +134,21 @@ class RatingEvaluator:
     Args:
         stream: the set, an epoch a pass; which images are left out may change with the epoch.
         kind, converter, label_order: see :func:`report`.
-        device, channels_last: as in training.
-
-    Attributes:
-        progress: of the training, for the epoch; None means epoch 0.
     """
 
-    def __init__(
-        self,
-        stream: PassStream,
-        kind: str,
-        converter: Converter,
-        label_order: str,
-        device: torch.device,
-        channels_last: bool = False,
-    ):
-        self.stream, self.kind, self.converter = stream, kind, converter
-        self.label_order, self.device, self.channels_last = label_order, device, channels_last
-        self.progress: Progress | None = None
+    def __init__(self, stream: PassStream, kind: str, converter: Converter, label_order: str):
+        self.stream, self.kind = stream, kind
+        self.converter, self.label_order = converter, label_order
 
-    def seen(self, method: Dimensional) -> Seen:
+    def seen(self, method: Dimensional, epoch: int = 0) -> Seen:
         """Predictions and truth of one pass.
 
         Raises:
             UserError: the predictions are no longer finite.
         """
         rows: dict[str, list[Tensor]] = {}
-        for batch in self.stream.batches(self.progress.epoch if self.progress else 0):
-            images = to_device(batch["image"], self.device, self.channels_last)
-            logits, va = method.predict(images)
+        for batch in self.stream.batches(epoch):
+            logits, va = method.predict(method.place(batch["image"]))
             label = batch["hot" if self.converter.multilabel else "label"]
             row = {"va": va, "true_va": batch["va"], "label": label, "index": batch["index"]}
             row |= {} if logits is None else {"logits": logits}
@@ -206,10 +163,28 @@ class RatingEvaluator:
             )
         return seen
 
-    def __call__(self, method: Dimensional) -> dict:
+    def __call__(self, method: Dimensional, progress: Progress) -> dict:
         """See :func:`report`."""
-        settings = method.settings
-        return report(self.seen(method), self.kind, settings, self.converter, self.label_order)
+        seen = self.seen(method, progress.epoch)
+        return report(seen, self.kind, method.config, self.converter, self.label_order)
+
+
+def evaluators(
+    sets: Sets, kinds: tuple[tuple[str, str], ...], args, pin_memory: bool
+) -> dict[str, RatingEvaluator]:
+    """An evaluator for every (set, kind), by the set's name."""
+    return {
+        name: RatingEvaluator(
+            data.stream(sets, name, args, pin_memory), kind, sets.converter, args.label_order
+        )
+        for name, kind in kinds
+    }
+
+
+def by_role(evaluators: dict[str, Evaluator], plan: Plan) -> dict[str, Evaluator]:
+    """The trainer's names: ``val`` picks the checkpoint, ``test`` is the rated test set."""
+    roles = {plan.selection: "val", "test_va": "test"}
+    return {roles.get(name, name): evaluator for name, evaluator in evaluators.items()}
 
 
 def paths_and_values(seen: Seen, paths: np.ndarray) -> dict[str, np.ndarray]:

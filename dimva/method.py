@@ -16,7 +16,7 @@ ALPHA = {"one_stage": 0.5, "two_stage": 0.9}
 
 
 @dataclass(frozen=True)
-class Settings:
+class DimvaConfig:
     """What decides the loss.
 
     Attributes:
@@ -42,14 +42,14 @@ class Dimensional(Method):
 
     Args:
         model: images -> (logits or None, valence and arousal [n, 2]).
-        settings: which loss.
+        config: which loss.
     """
 
     stream_names = ("train",)
 
-    def __init__(self, model: DimensionalResNet, settings: Settings):
+    def __init__(self, model: DimensionalResNet, config: DimvaConfig):
         super().__init__()
-        self.model, self.settings = model, settings
+        self.model, self.config = model, config
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """One forward and the loss of task and stage.
@@ -59,7 +59,7 @@ class Dimensional(Method):
         """
         batch = batches["train"]
         logits, va = self.model(batch["image"])
-        label = batch["hot" if self.settings.multilabel else "label"]
+        label = batch["hot" if self.config.multilabel else "label"]
         with torch.autocast(va.device.type, enabled=False):
             logits = None if logits is None else logits.float()
             return self.losses(logits, va.float(), label, batch["va"], batch["categorical"])
@@ -68,26 +68,26 @@ class Dimensional(Method):
         self, logits: Tensor | None, va: Tensor, label: Tensor, true_va: Tensor, categorical: Tensor
     ) -> StepOutput:
         """The loss of one batch; shapes as in :meth:`training_step`."""
-        s = self.settings
-        if s.task == "single":
+        c = self.config
+        if c.task == "single":
             return StepOutput(F.mse_loss(va, true_va))
         predicted = self.scores(logits)
-        if s.mode == "one_stage":
+        if c.mode == "one_stage":
             loss, category, squared = objective.multi_loss(
-                predicted, va, label, true_va, s.alpha, s.multilabel
+                predicted, va, label, true_va, c.alpha, c.multilabel
             )
             return StepOutput(loss, {"category_loss": category, "va_loss": squared})
-        told, category, squared = objective.mixed_loss(
-            predicted, va, label, true_va, categorical, s.alpha, s.multilabel
+        published, category, squared = objective.mixed_loss(
+            predicted, va, label, true_va, categorical, c.alpha, c.multilabel
         )
-        loss = objective.present_loss(category, squared, categorical, s.alpha)
-        if s.finite_loss:
+        loss = objective.present_loss(category, squared, categorical, c.alpha)
+        if c.finite_loss:
             return StepOutput(loss)
-        return StepOutput(loss, {"loss": told, "category_loss": category, "va_loss": squared})
+        return StepOutput(loss, {"loss": published, "category_loss": category, "va_loss": squared})
 
     def scores(self, logits: Tensor) -> Tensor:
         """What the category loss takes: logits, or probabilities where labels are several."""
-        return torch.sigmoid(logits) if self.settings.multilabel else logits
+        return torch.sigmoid(logits) if self.config.multilabel else logits
 
     def predict(self, images: Tensor) -> tuple[Tensor | None, Tensor]:
         """Logits [n, C] (or None), valence and arousal [n, 2]."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from common.data import cache, split_files
-from common.flags import add_laboratory_flags, at_least_0, count, number
+from common.flags import Parser, add_laboratory_flags, at_least_0, count, number
 from dimva.data import DATANAMES, VA_SETS
 from dimva.model import TRUNKS
 
@@ -21,19 +22,18 @@ HELPS = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Every published flag with its published default, and the laboratory flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python dimva/train.py",
         description="Valence and arousal of images, learnt from categories, in two stages.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _published_flags(parser.add_argument_group("published flags"))
     ours = add_laboratory_flags(parser, TRUNKS, "resnet101", HELPS)
     split_files.add_flag(ours, "rated images to train on, and to validate on,")
     cache.add_flags(ours)
     parser.set_defaults(image_size=IMAGE_SIZE, val_fraction=VALIDATION, pretrained="imagenet")
-    _run_flags(ours.add_argument)
+    _run_flags(partial(ours.add_argument, neutral=True), ours.add_argument)
     _quirk_flags(ours.add_argument)
     return parser
 
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _published_flags(group) -> None:
     add = group.add_argument
     required = {"required": True, "default": argparse.SUPPRESS}
-    add("--gpu_num", type=at_least_0, help="CUDA device", **required)
+    add("--gpu_num", dest="gpu", type=at_least_0, neutral=True, help="CUDA device", **required)
     add("--dataname", choices=DATANAMES, help="categorical set", **required)
     add("--mode", choices=MODES, help="two_stage starts from one_stage's checkpoint", **required)
     add("--task", choices=TASKS, help="valence and arousal, or categories too", **required)
@@ -53,16 +53,16 @@ def _published_flags(group) -> None:
     add("--seed", type=at_least_0, default=42, help="seed of everything")
 
 
-def _run_flags(add) -> None:
-    add("--data_root", type=Path, default=Path("data"), help="holds the sets and the lexicon")
-    add("--lexicon", type=Path, help="default: NRC-VAD-Lexicon.txt in --data_root")
+def _run_flags(free, add) -> None:
+    free("--data_root", type=Path, default=Path("data"), help="holds the sets and the lexicon")
+    free("--lexicon", type=Path, help="default: NRC-VAD-Lexicon.txt in --data_root")
     add("--va_dataset", choices=tuple(VA_SETS), default="emotion6", help="rated set")
-    add("--va_root", type=Path, help="its folder; default: its name in --data_root")
-    add("--out", type=Path, default=Path("."), help="holds checkpoints, results, logs and runs")
-    add("--num_workers", type=at_least_0, default=2, help="loader processes a stream")
-    add("--resume", action="store_true", help="go on from --load_path")
-    add("--load_path", type=Path, help="last.ckpt, or run folder, to go on from")
-    add("-o", "--overwrite", action="store_true", help="replace (or go on in) an existing run")
+    free("--va_root", type=Path, help="its folder; default: its name in --data_root")
+    free("--out", type=Path, default=Path("."), help="holds checkpoints, results, logs and runs")
+    free("--num_workers", type=at_least_0, default=2, help="loader processes a stream")
+    free("--resume", action="store_true", help="go on from --load_path")
+    free("--load_path", type=Path, help="last.ckpt, or run folder, to go on from")
+    free("-o", "--overwrite", action="store_true", help="replace (or go on in) an existing run")
 
 
 def _quirk_flags(add) -> None:
@@ -82,6 +82,7 @@ def _quirk_flags(add) -> None:
     )
     add(
         "--label_order",
+        neutral=True,
         choices=("converter", "folder"),
         default="converter",
         help="numbering in which `accuracy` compares; folder also weighs the classes of LDL sets "
@@ -99,6 +100,7 @@ def _quirk_flags(add) -> None:
     )
     add(
         "--finite_loss",
+        neutral=True,
         action="store_true",
         help="two-stage multi: log the loss of batches that lack one kind, not NaN",
     )

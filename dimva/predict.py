@@ -13,7 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import pandas as pd
 import torch
 
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.data.check import decode_errors
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
@@ -21,7 +21,6 @@ from common.data.streams import eval_loader, plain_errors
 from common.datasets.lexicon import read_lexicon
 from common.datasets.readers.folder import images_below
 from common.datasets.readers.table import column, match_images, numbers, read_delimited
-from common.engine.run_folder import log_to
 from common.flags import at_least_0, count
 from dimva import figure, objective
 from dimva.data import eval_views

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from common.cli import UserError
+from common.data.splits import Images
 from common.engine import checkpoint
-from common.engine.run_folder import LAST
+from common.engine.checkpoint import AuthorsCheckpoint, Source
+from common.engine.run_folder import LAST, RunFolder
 from common.engine.trainer import Callback, Trainer
 from common.files import write_json
 from common.nn.ema import ParameterEMA
@@ -49,81 +54,74 @@ class BestCheckpoint(Callback):
             checkpoint.save(state, trainer.run.path / BEST)
 
 
-def best_of(source: Path) -> Path | None:
-    """The ``model_best.pth`` that belongs to a checkpoint or run folder, if it has one."""
-    best = (source if source.is_dir() else source.parent) / BEST
-    return best if best.is_file() else None
-
-
-def index_file(run: Path, dataset: str, num_labels: int) -> Path:
+def index_file(run: Path, args) -> Path:
     """Where a run keeps the positions of its labelled images."""
-    return run / f"sampled_label_idx_{dataset}_{num_labels}.npy"
+    return run / f"sampled_label_idx_{args.dataset}_{args.num_labels}.npy"
 
 
-def write_statistics(
-    folder: Path, dataset: str, labels: np.ndarray, classes: tuple[str, ...]
-) -> Path:
-    """Write the labelled images' class histogram to ``<folder>/<dataset>_<number>.json``."""
-    number = np.bincount(labels, minlength=len(classes))
-    path = folder / f"{dataset}_{len(labels)}.json"
+def index_to_read(args) -> Path:
+    """The index file to look for: this run's, else that of the run that is resumed."""
+    own = index_file(Path(args.save_dir) / args.save_name, args)
+    if own.exists() or not args.resume:
+        return own
+    source = Path(args.load_path)
+    return index_file(source if source.is_dir() else source.parent, args)
+
+
+def write_beginning(args, images: Images, run: RunFolder) -> None:
+    """Write the labelled images' positions, and their class histogram to ``data_statistics/``.
+
+    Raises:
+        UserError: the histogram's folder cannot be written to.
+    """
+    if images.split.reused:
+        log.warning(
+            "labelled images read back from %s, whatever the seeds say; delete it to draw others",
+            index_to_read(args),
+        )
+    np.save(index_file(run.path, args), images.split.labelled)
+    number = np.bincount(images.labelled.labels, minlength=len(images.train.classes))
+    path = Path("data_statistics") / f"{args.dataset}_{number.sum()}.json"
     content = {
         "distribution": (number / number.sum()).tolist(),
         "counts": number.tolist(),
-        "classes": list(classes),
+        "classes": list(images.train.classes),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_json(path, content)
     except OSError as error:
         raise UserError(
             f"the class histogram cannot be written to {path} ({error.strerror}); move what is in "
             "the way, or start from another folder."
         ) from None
-    return path
 
 
-def resume(trainer: Trainer, path: Path, ema_reload_each_epoch: bool = False) -> None:
-    """Go on from `path`: a run folder, its ``last.ckpt``, or a ``model_best.pth``.
+def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None] | None:
+    """What a run that is gone on with brings along: its average, and its best checkpoint.
 
-    ``last.ckpt`` restores everything. ``model_best.pth`` restores what the authors' code restores,
-    model, optimiser and schedule, and the training starts at epoch 0.
+    With ``--ema_reload_each_epoch`` the checkpoint's average replaces the run's at the start of
+    every epoch, as in the authors' code.
+    """
+    if args.ema_reload_each_epoch:
+        average = source.state["ema"] if source.exact else _average_of(source.state)
+        trainer.ema_reload = average
+    best = source.path.parent / BEST
+    if source.same_folder or not best.is_file():
+        return None
+    return partial(trainer.run.take_over, best)
 
-    Args:
-        ema_reload_each_epoch: the checkpoint's average replaces the run's at the start of every
-            epoch, as in the authors' code.
+
+def _average_of(state: dict) -> dict[str, Tensor]:
+    named = state["ema_model"].items()
+    return {f"model.{name.removeprefix('module.')}": value for name, value in named}
+
+
+def load(trainer: Trainer, state: dict, path: Path) -> None:
+    """Restore what the authors' code restores, model, optimiser and schedule; epochs count anew.
 
     Raises:
-        UserError: missing or damaged file, or one of another model or training.
+        UserError: the file is of another model.
     """
-    path = path / LAST if path.is_dir() else path
-    state = checkpoint.load(path)
-    if "identity" in state:
-        trainer.load_state_dict(state)
-        average = state["ema"]
-        log.info("going on from %s after epoch %d, step %d", path, state["epoch"], state["step"])
-    elif {"model", "optimizer", "ema_model"} <= state.keys():
-        _load_best(trainer, state, path)
-        average = {
-            f"model.{name.removeprefix('module.')}": value
-            for name, value in state["ema_model"].items()
-        }
-        log.warning(
-            "%s holds model, optimiser and schedule only, so epochs count from 1 again; resume "
-            "from %s for an exact continuation.",
-            path,
-            LAST,
-        )
-    else:
-        keys = ", ".join(map(str, list(state)[:6]))
-        raise UserError(
-            f"{path} is neither a {LAST} nor a {BEST} (it has the keys {keys}); "
-            "to start from weights alone use --pretrained."
-        )
-    if ema_reload_each_epoch:
-        trainer.ema_reload = average
-
-
-def _load_best(trainer: Trainer, state: dict, path: Path) -> None:
     try:
         weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
         trainer.method.model.load_state_dict(weights)
@@ -137,3 +135,12 @@ def _load_best(trainer: Trainer, state: dict, path: Path) -> None:
         ) from None
     if isinstance(trainer.ema, ParameterEMA):
         trainer.ema.restart(trainer.method)
+    log.warning(
+        "%s holds model, optimiser and schedule only, so epochs count from 1 again; resume from "
+        "%s for an exact continuation.",
+        path,
+        LAST,
+    )
+
+
+CHECKPOINT = AuthorsCheckpoint(BEST, frozenset({"model", "optimizer", "ema_model"}), load)

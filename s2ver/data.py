@@ -13,6 +13,8 @@ from common.data.manifest import Manifest
 from common.data.streams import SampledStream, eval_loader
 from common.datasets import registry
 from common.datasets.readers.folder import read_folders, unknown_dataset
+from common.flags import GivenFlags
+from s2ver.authors_files import index_to_read
 
 Views = dict[str, Callable]
 
@@ -39,7 +41,7 @@ def test_views(size: int) -> Views:
 test_views.__test__ = False  # its name makes pytest take it for a test
 
 
-def read(args, workers: int) -> Manifest:
+def read_manifest(args) -> Manifest:
     """Read and check the train and test images that the flags name.
 
     Raises:
@@ -53,7 +55,8 @@ def read(args, workers: int) -> Manifest:
         "train": Path(args.train_data_dir or train),
         "test": Path(args.test_data_dir or test),
     }
-    return drop_unreadable(read_folders(args.dataset, folders, args.num_classes), workers)
+    manifest = read_folders(args.dataset, folders, args.num_classes)
+    return drop_unreadable(manifest, args.num_workers)
 
 
 def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
@@ -61,41 +64,76 @@ def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
     return splits.draw_balanced(train, labels, seed)
 
 
-def split(manifest: Manifest, args, index_file: Path) -> splits.SplitImages:
-    """Draw the labelled images, or take them from ``--split`` or `index_file`, and hold images out.
+def read(
+    args,
+    given_flags: set[str] = frozenset(),
+    manifest_of: Callable[[object], Manifest] = read_manifest,
+) -> splits.Images:
+    """Read the images and say which are labelled: drawn, read back, or those of ``--split``.
 
-    Nothing is written: a run that is refused later leaves no trace.
+    Args:
+        manifest_of: reads the images that the flags name.
+
+    Raises:
+        UserError: see :func:`read_manifest`; or the labelled images are not to be had.
     """
+    manifest = manifest_of(args)
     train, test = manifest.split("train"), manifest.split("test")
     seed = args.seed if args.data_seed is None else args.data_seed
+    index = index_to_read(args)
     if args.split:
         chosen = split_files.use(args.split, train, test)
-    elif index_file.exists():
-        chosen = splits.labelled_split(train.labels, 0, len(train.classes), index_file)
+    elif index.exists():
+        chosen = splits.labelled_split(train.labels, 0, len(train.classes), index)
     else:
         chosen = draw_split(train, args.num_labels, seed)
     if len(chosen.labelled) != args.num_labels:
         raise UserError(
-            f"{index_file} names {len(chosen.labelled)} images, but --num_labels is "
+            f"{index} names {len(chosen.labelled)} images, but --num_labels is "
             f"{args.num_labels}; delete it to draw a new split."
         )
     chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    return splits.SplitImages(train, test, chosen)
+    size = args.image_size
+    return splits.Images(
+        train, test, chosen, cache.kind(args, labelled_views(size), unlabelled_views(size))
+    )
+
+
+def polarity(args, classes: tuple[str, ...]) -> list[int]:
+    """A code per class, equal for classes of one polarity, as ``--polarity`` says.
+
+    Raises:
+        UserError: codes that do not fit the classes.
+    """
+    if args.polarity == "dataset":
+        return registry.polarity(args.dataset, classes)
+    if args.polarity == "equal":
+        return [1] * args.num_classes
+    try:
+        codes = [int(word) for word in args.polarity.split(",")]
+    except ValueError:
+        codes = []
+    if len(codes) != args.num_classes:
+        raise UserError(
+            f"--polarity {args.polarity} is neither dataset, equal, nor {args.num_classes} integer "
+            "codes separated by commas."
+        )
+    return codes
 
 
 def streams(
-    data: splits.SplitImages, args, names: tuple[str, ...], pin_memory: bool
+    images: splits.Images, args, names: tuple[str, ...], pin_memory: bool
 ) -> dict[str, SampledStream]:
     """The streams called `names` of ``labelled`` and ``unlabelled``, drawn with replacement."""
     size = args.image_size
     kinds = {
-        "labelled": (data.labelled, labelled_views(size), args.batch_size),
-        "unlabelled": (data.unlabelled, unlabelled_views(size), args.batch_size * args.uratio),
+        "labelled": (images.labelled, labelled_views(size), args.batch_size),
+        "unlabelled": (images.unlabelled, unlabelled_views(size), args.batch_size * args.uratio),
     }
     return {
         name: SampledStream(
             ViewDataset(
-                manifest, named_views, open_image=cache.opener(args, data.train, named_views)
+                manifest, named_views, open_image=cache.opener(args, images.train, named_views)
             ),
             batch_size,
             args.num_train_iter,
@@ -108,19 +146,12 @@ def streams(
     }
 
 
-def cached_as(args) -> str | None:
-    """What a cache makes of the training images: see :func:`common.data.cache.kind`."""
-    seen = (labelled_views(args.image_size), unlabelled_views(args.image_size))
-    return cache.kind(args, *seen)
-
-
-def loader(manifest: Manifest, args, pin_memory: bool, whole: Manifest | None = None):
-    """Every image once, for evaluation.
+def loader(args, pin_memory: bool, manifest: Manifest, cached_with: Manifest):
+    """Every image of `manifest` once, for evaluation.
 
     Args:
-        whole: the images that share a cache with these; None: these alone.
+        cached_with: the images that share a cache with these.
     """
-    shown = test_views(args.image_size)
-    opener = cache.opener(args, manifest if whole is None else whole, shown)
-    dataset = ViewDataset(manifest, shown, open_image=opener)
+    views = test_views(args.image_size)
+    dataset = ViewDataset(manifest, views, open_image=cache.opener(args, cached_with, views))
     return eval_loader(dataset, args.eval_batch_size, args.num_workers, pin_memory)

@@ -9,24 +9,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common.engine.method import Batches, Method, Progress, StepOutput
+from common.flags import number, setting
 from s2ver import objective
 
 
 @dataclass(frozen=True)
-class Weights:
-    """The objective's settings, named as the command line names them."""
+class S2VERConfig:
+    """The objective's settings, each a flag of its name."""
 
-    T: float = 0.2
-    p_cutoff: float = 0.95
-    noise_th: float = 0.3
-    ldl_ratio: float = 0.2
-    ulb_loss_ratio: float = 1.0
-    lam_c: float = 3.0
-    lam_d: float = 3.0
-    dynamic_th: float = 0.7
-    dis_ce: bool = False
-    update_m: str = "L2"
-    l1_abs: bool = False
+    T: float = setting(0.2, "temperature of both softmaxes", type=number(float, low=1e-6))
+    p_cutoff: float = setting(0.95, "threshold when --dynamic_th <= 0", type=float)
+    dynamic_th: float = setting(
+        0.7, "base of the ambiguity-aware threshold", type=number(float, high=1)
+    )
+    noise_th: float = setting(0.3, "floor of the similarity graph", type=number(float, below=1))
+    ulb_loss_ratio: float = setting(1.0, "weight of the pseudo-label loss", type=float)
+    lam_c: float = setting(3.0, "weight of the contrastive loss", type=float)
+    lam_d: float = setting(3.0, "weight of the distribution loss", type=float)
+    ldl_ratio: float = setting(0.2, "share of the prototypes", type=number(float, low=0, high=1))
+    dis_ce: bool = setting(False, "soft cross-entropy for the distribution loss")
+    update_m: str = setting("L2", "relation between prototypes", choices=objective.RELATIONS)
+    l1_abs: bool = setting(False, "absolute differences in --update_m L1", laboratory=True)
 
 
 class S2VER(Method):
@@ -37,7 +40,7 @@ class S2VER(Method):
         num_classes: C.
         low_dim: D.
         polarity: code per class, equal for classes of one polarity.
-        weights: the objective's settings.
+        config: the objective's settings.
     """
 
     def __init__(
@@ -46,11 +49,11 @@ class S2VER(Method):
         num_classes: int,
         low_dim: int,
         polarity: list[int],
-        weights: Weights | None = None,
+        config: S2VERConfig | None = None,
     ):
         super().__init__()
         self.model = model
-        self.weights = weights or Weights()
+        self.config = config or S2VERConfig()
         self.register_buffer("prototypes", torch.zeros(num_classes, low_dim))
         self.register_buffer("relation", torch.full((num_classes, num_classes), 1 / num_classes))
         self.register_buffer("polarity", torch.tensor(polarity, dtype=torch.int64))
@@ -63,7 +66,7 @@ class S2VER(Method):
         return self.losses(logits, features, labelled["label"], unlabelled["label"])
 
     def losses(
-        self, logits: Tensor, features: Tensor, labels: Tensor, hidden: Tensor
+        self, logits: Tensor, features: Tensor, labels: Tensor, true_label: Tensor
     ) -> StepOutput:
         """The objective of one step; updates prototypes and relation on the way.
 
@@ -71,9 +74,9 @@ class S2VER(Method):
             logits: [L + 3U, C], rows labelled, weak, strong0, strong1.
             features: unit rows [L + 3U, D].
             labels: int64 [L].
-            hidden: true labels of the unlabelled images, int64 [U]; for statistics only.
+            true_label: true labels of the unlabelled images, int64 [U]; for statistics only.
         """
-        w, sizes = self.weights, [len(labels)] + 3 * [len(hidden)]
+        c, sizes = self.config, [len(labels)] + 3 * [len(true_label)]
         with torch.autocast(logits.device.type, enabled=False):
             logits_l, logits_w, logits_s0, logits_s1 = logits.float().split(sizes)
             features_l, features_w, features_s0, features_s1 = features.float().split(sizes)
@@ -86,14 +89,14 @@ class S2VER(Method):
             )
             threshold = self._threshold(refined, pseudo_label)
             mask = score >= threshold
-            graph = objective.similarity_graph(refined, w.noise_th)
+            graph = objective.similarity_graph(refined, c.noise_th)
 
             sup = F.cross_entropy(logits_l, labels)
             unsup = objective.pseudo_label_loss(logits_s0, pseudo_label, mask)
-            contrast = objective.contrastive_loss(features_s0, features_s1, graph, w.T)
-            distribution = objective.distribution_loss(logits_s1, refined, mask, w.dis_ce)
-            total = sup + w.ulb_loss_ratio * unsup + w.lam_c * contrast + w.lam_d * distribution
-        right = (pseudo_label == hidden) & mask
+            contrast = objective.contrastive_loss(features_s0, features_s1, graph, c.T)
+            distribution = objective.distribution_loss(logits_s1, refined, mask, c.dis_ce)
+            total = sup + c.ulb_loss_ratio * unsup + c.lam_c * contrast + c.lam_d * distribution
+        right = (pseudo_label == true_label) & mask
         logs = {
             "sup_loss": sup,
             "unsup_loss": unsup,
@@ -107,7 +110,7 @@ class S2VER(Method):
             "pseudo_label": pseudo_label,
             "score": score,
             "threshold": threshold,
-            "hidden": hidden,
+            "true_label": true_label,
             "ulb_LDL": refined,
             "contrast_target": graph,
             "n_correct_labelled": (logits_l.argmax(dim=1) == labels).sum(),
@@ -116,25 +119,25 @@ class S2VER(Method):
 
     @torch.no_grad()
     def _refine(self, features_l, logits_l, labels, features_w, logits_w):
-        w = self.weights
+        c = self.config
         self.prototypes.copy_(
             objective.update_prototypes(self.prototypes, features_l, logits_l, labels)
         )
         self.relation.copy_(
-            objective.update_relation(self.relation, self.prototypes, w.update_m, w.l1_abs)
+            objective.update_relation(self.relation, self.prototypes, c.update_m, c.l1_abs)
         )
         probabilities = torch.softmax(logits_w, dim=1)
         score, pseudo_label = probabilities.max(dim=1)
         suggested = objective.prototype_distribution(
-            features_w, self.prototypes, self.relation, w.T
+            features_w, self.prototypes, self.relation, c.T
         )
-        return objective.refine_labels(probabilities, suggested, w.ldl_ratio), pseudo_label, score
+        return objective.refine_labels(probabilities, suggested, c.ldl_ratio), pseudo_label, score
 
     def _threshold(self, refined: Tensor, pseudo_label: Tensor) -> Tensor:
-        if self.weights.dynamic_th <= 0:
-            return torch.full_like(refined[:, 0], self.weights.p_cutoff)
+        if self.config.dynamic_th <= 0:
+            return torch.full_like(refined[:, 0], self.config.p_cutoff)
         return objective.ambiguity_threshold(
-            refined, pseudo_label, self.polarity, self.weights.dynamic_th
+            refined, pseudo_label, self.polarity, self.config.dynamic_th
         )
 
     def predict(self, images: Tensor) -> Tensor:

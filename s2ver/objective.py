@@ -90,18 +90,19 @@ def refine_labels(probabilities: Tensor, suggested: Tensor, share: float) -> Ten
 
 
 def ambiguity_threshold(
-    refined: Tensor, pseudo_label: Tensor, polarity: Tensor, base: float
+    refined: Tensor, pseudo_label: Tensor, polarity: Tensor, dynamic_th: float
 ) -> Tensor:
     """Ambiguity-aware confidence threshold of every unlabelled image.
 
     t = min(1, 1 / ((H + 1) * m)) with H the entropy of the refined distribution and m its mass on
-    classes of the pseudo-label's polarity; threshold = min(base + (1 - base) * t, 0.95).
+    classes of the pseudo-label's polarity; threshold =
+    min(dynamic_th + (1 - dynamic_th) * t, 0.95).
 
     Args:
         refined: [U, C].
         pseudo_label: int64 [U].
         polarity: int64 [C], equal codes for classes that agree.
-        base: threshold of a fully ambiguous image, in 0..1.
+        dynamic_th: threshold of a fully ambiguous image, in 0..1.
 
     Returns:
         [U].
@@ -110,7 +111,7 @@ def ambiguity_threshold(
     agreeing = polarity[pseudo_label][:, None] == polarity[None]
     mass = (refined * agreeing).sum(dim=1)
     certainty = (1 / ((entropy + 1) * mass)).clamp(max=1)
-    return (base + (1 - base) * certainty).clamp(max=THRESHOLD_CAP)
+    return (dynamic_th + (1 - dynamic_th) * certainty).clamp(max=THRESHOLD_CAP)
 
 
 def similarity_graph(refined: Tensor, floor: float) -> Tensor:

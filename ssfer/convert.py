@@ -9,8 +9,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from common.cli import UserError, entry_point
-from common.engine.run_folder import log_to
+from common.cli import UserError, entry_point, log_to
 from common.files import replacing
 from common.flags import count
 from ssfer.checkpoints import HEAD, Report, fit_state, read_weights

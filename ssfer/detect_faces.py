@@ -6,9 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from common.cli import UserError, entry_point
+from common.cli import UserError, entry_point, log_to
 from common.datasets.readers.folder import images_below
-from common.engine.run_folder import log_to
 from ssfer import boxes, faces
 
 log = logging.getLogger(__name__)

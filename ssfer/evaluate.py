@@ -17,13 +17,12 @@ import torch
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from torch import nn
 
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.data.manifest import Manifest
 from common.engine.evaluate import collect_logits
-from common.engine.launch import DRAWN
 from common.engine.method import Method
 from common.engine.precision import DTYPES, autocast
-from common.engine.run_folder import log_to
+from common.engine.run_folder import DRAWN
 from common.files import replacing, write_json
 from common.flags import at_least_0, count, number
 from common.metrics.classification import classification_report

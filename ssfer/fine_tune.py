@@ -10,10 +10,10 @@ if not __package__:  # run as a script: import from the repository's root, not f
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from common import flags, quirks
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.data import split_files
 from common.engine import launch
-from common.engine.run_folder import CONFIG, log_to
+from common.engine.run_folder import CONFIG
 from ssfer import authors_files, preparation
 from ssfer.options import build_parser
 from ssfer.stages import Chain

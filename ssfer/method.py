@@ -164,8 +164,8 @@ class EMATeacher(Method):
             labeller = self.teacher if self.settings.ema_teacher else self.model
             weak = labeller(unlabelled["weak"])
         strong = self.model(unlabelled["strong"])
-        hidden = unlabelled.get("hidden", unlabelled["label"])
-        return self.losses(logits, labelled["label"], weak, strong, hidden, progress.epoch)
+        true_label = unlabelled.get("true_label", unlabelled["label"])
+        return self.losses(logits, labelled["label"], weak, strong, true_label, progress.epoch)
 
     def losses(
         self,
@@ -173,7 +173,7 @@ class EMATeacher(Method):
         labels: Tensor,
         weak: Tensor,
         strong: Tensor,
-        hidden: Tensor,
+        true_label: Tensor,
         epoch: int,
     ) -> StepOutput:
         """loss_x + coefficient_u · loss_u; before the burn-in has ended loss_x alone.
@@ -181,7 +181,7 @@ class EMATeacher(Method):
         Args:
             logits, labels: of the labelled images, [L, C] and int64 [L].
             weak, strong: logits of the views of the unlabelled images, [U, C].
-            hidden: their true labels int64 [U], for statistics only; negative where unknown.
+            true_label: their true labels int64 [U], for statistics only; negative where unknown.
             epoch: from 0.
         """
         s = self.settings
@@ -197,14 +197,14 @@ class EMATeacher(Method):
             "loss_x": loss_x,
             "loss_u": loss_u,
             "mask_rate": mask.float().mean(),
-            "pseudo_acc": objective.pseudo_accuracy(pseudo_label, hidden, mask),
+            "pseudo_acc": objective.pseudo_accuracy(pseudo_label, true_label, mask),
         }
         details = {
             "pseudo_label": pseudo_label,
             "mask": mask,
             "score": probability,
             "threshold": torch.full_like(probability, s.threshold),
-            "hidden": hidden,
+            "true_label": true_label,
         }
         return StepOutput(loss, logs, details)
 

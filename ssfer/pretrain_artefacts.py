@@ -13,8 +13,16 @@ from torchvision.utils import make_grid
 
 from common.cli import UserError
 from common.engine import checkpoint, distributed
-from common.engine.launch import DRAWN, peak_memory
-from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY, RunFolder
+from common.engine.run_folder import (
+    CONFIG,
+    DRAWN,
+    ENVIRONMENT,
+    LAST,
+    METRICS,
+    SUMMARY,
+    RunFolder,
+    peak_memory,
+)
 from common.engine.trainer import Callback, Trainer
 from common.files import replacing
 from ssfer.views import to_pixels

@@ -13,10 +13,10 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import torch
 
 from common import flags, quirks
-from common.cli import EXIT_USER_ERROR, Interrupted, UserError, choose_device, entry_point
+from common.cli import EXIT_USER_ERROR, Interrupted, UserError, choose_device, entry_point, log_to
 from common.data.manifest import Manifest
 from common.engine import distributed, launch
-from common.engine.run_folder import LAST, SUMMARY, RunFolder, log_to
+from common.engine.run_folder import LAST, SUMMARY, RunFolder
 from common.engine.trainer import Recipe, Trainer
 from ssfer import pretrain_artefacts, pretrain_data
 from ssfer.mae import build_mae, kept_patches

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import UserError
+from common.cli import UserError, log_to
 from common.data import cache, split_files
 from common.data.manifest import Manifest
 from common.engine import checkpoint, launch
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Progress
 from common.engine.pseudo_labels import PseudoLabelDiagnostics
-from common.engine.run_folder import LAST, RunFolder, log_to
+from common.engine.run_folder import LAST, RunFolder
 from common.engine.trainer import Recipe, Trainer
 from common.files import write_json
 from common.flags import resume_command

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.data.dataset import open_rgb
 from common.data.pickles import write_bytes
 from common.data.streams import auto_workers, eval_loader, plain_errors
 from common.engine.method import to_device
-from common.engine.run_folder import RunFolder, log_to
+from common.engine.run_folder import RunFolder
 from common.files import write_json
 from common.flags import at_least_0, count, number
 from webemotion import authors_files, checkpoints, data, lists, probe

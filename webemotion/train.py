@@ -15,9 +15,9 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import torch
 
 from common import flags, quirks
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.engine import checkpoint, launch
-from common.engine.run_folder import LAST, RunFolder, log_to
+from common.engine.run_folder import LAST, RunFolder
 from common.engine.trainer import Recipe, Trainer
 from webemotion import authors_files, checkpoints, data, sentences, sources
 from webemotion.catalogue import SCRIPTS, Script

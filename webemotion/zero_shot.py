@@ -17,9 +17,8 @@ from torch import nn
 
 from common.cli import UserError
 from common.data.streams import eval_loader, plain_errors
-from common.engine.launch import DRAWN
 from common.engine.method import to_device
-from common.engine.run_folder import RunFolder
+from common.engine.run_folder import DRAWN, RunFolder
 from webemotion import checkpoints, data, lists
 from webemotion import zero_shot_scores as scores
 from webemotion.catalogue import SCRIPTS

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
 
 from benchmarks.baselines import (
     comatch,
@@ -23,16 +24,15 @@ from benchmarks.baselines import (
 )
 from benchmarks.baselines.supervised import Supervised
 from common.cli import entry_point
+from common.engine.experiment import Experiment
 from common.engine.method import Method
-from s2ver.main import Entry, train
+from common.flags import Parser
+from s2ver import data
+from s2ver.main import EXPERIMENT, build
+from s2ver.method import S2VERConfig
+from s2ver.options import build_parser
 
-IGNORED = dict.fromkeys(
-    (
-        *("T", "p_cutoff", "dynamic_th", "noise_th", "ulb_loss_ratio", "lam_c", "lam_d"),
-        *("ldl_ratio", "dis_ce", "update_m", "l1_abs", "polarity"),
-    ),
-    "it belongs to the objective of another method.",
-)
+OBJECTIVE = [field.name for field in fields(S2VERConfig)] + ["polarity"]
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,27 @@ METHODS = {
 }
 
 
-def entry_of(name: str) -> Entry:
-    """What the shared training command needs to know of the baseline `name`."""
+def experiment(name: str) -> Experiment:
+    """The baseline `name` under the flags of S2-VER's command."""
     baseline = METHODS[name]
 
-    def add_flags(parser: argparse.ArgumentParser) -> None:
-        parser.description = baseline.title
+    def parser() -> Parser:
+        flags = build_parser()
+        flags.prog = f"python -m benchmarks.baselines {name}"
+        flags.description = baseline.title
+        flags.without_effect("it belongs to the objective of another method.", *OBJECTIVE)
         if baseline.add_flags:
-            baseline.add_flags(parser)
+            baseline.add_flags(flags)
+        return flags
 
-    program = f"python -m benchmarks.baselines {name}"
-    return Entry(name, program, baseline.build, add_flags, IGNORED, images.read)
+    return replace(
+        EXPERIMENT,
+        name=name,
+        command=f"python -m benchmarks.baselines {name}",
+        parser=parser,
+        read=partial(data.read, manifest_of=images.read),
+        build=partial(build, make_method=baseline.build),
+    )
 
 
 def _run(argv: list[str]) -> int:
@@ -85,8 +95,7 @@ def _run(argv: list[str]) -> int:
         "few of the method's own: METHOD --help lists them.",
     )
     parser.add_argument("method", choices=METHODS)
-    name = parser.parse_args(argv[:1]).method
-    return train(argv[1:], entry_of(name))
+    return experiment(parser.parse_args(argv[:1]).method).run(argv[1:])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -144,7 +144,7 @@ class CoMatch(Method):
         return self.losses(logits, features, labelled["label"], unlabelled["label"], step)
 
     def losses(
-        self, logits: Tensor, features: Tensor, labels: Tensor, hidden: Tensor, step: int
+        self, logits: Tensor, features: Tensor, labels: Tensor, true_label: Tensor, step: int
     ) -> StepOutput:
         """The objective of one step; the memory takes the step in on the way.
 
@@ -152,17 +152,17 @@ class CoMatch(Method):
             logits: [L + 3U, C], rows labelled, weak, strong0, strong1.
             features: unit rows [L + 3U, D].
             labels: int64 [L].
-            hidden: true labels of the unlabelled images, int64 [U]; for statistics only.
+            true_label: true labels of the unlabelled images, int64 [U]; for statistics only.
             step: steps finished before this one.
         """
-        s, sizes = self.settings, [len(labels)] + 3 * [len(hidden)]
+        s, sizes = self.settings, [len(labels)] + 3 * [len(true_label)]
         with torch.autocast(logits.device.type, enabled=False):
             logits_l, logits_w, logits_s, _ = logits.float().split(sizes)
             features_l, features_w, features_s0, features_s1 = features.float().split(sizes)
             soft = self._soft_labels(
                 logits_w.detach(), features_w.detach(), features_l.detach(), labels, step
             )
-            chosen = PseudoLabels.select(soft, s.threshold, hidden)
+            chosen = PseudoLabels.select(soft, s.threshold, true_label)
             graph = label_graph(soft, s.graph_threshold)
             sup = F.cross_entropy(logits_l, labels)
             unsup = (F.cross_entropy(logits_s, soft, reduction="none") * chosen.mask).mean()

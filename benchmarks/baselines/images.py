@@ -11,7 +11,7 @@ from common.data.manifest import Manifest
 from s2ver import data
 
 
-def read(args, workers: int) -> Manifest:
+def read(args) -> Manifest:
     """Read ``<data_dir>/<dataset>``.
 
     RAF-DB, FERPlus, SFEW and AffectNet are read in their official trees, everything else, and
@@ -22,11 +22,11 @@ def read(args, workers: int) -> Manifest:
     """
     official = DATASETS.get(args.dataset.lower())
     if official is None or args.train_data_dir or args.test_data_dir:
-        return data.read(args, workers)
+        return data.read_manifest(args)
     read_tree, classes = official
     if args.num_classes != len(classes):
         raise UserError(
             f"{args.dataset} has {len(classes)} classes ({', '.join(classes)}), but --num_classes "
             f"is {args.num_classes}; give -nc {len(classes)}."
         )
-    return drop_unreadable(read_tree(Path(args.data_dir) / args.dataset.lower()), workers)
+    return drop_unreadable(read_tree(Path(args.data_dir) / args.dataset.lower()), args.num_workers)

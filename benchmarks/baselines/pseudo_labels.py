@@ -30,26 +30,28 @@ class PseudoLabels:
         score: [U], the maximum.
         threshold: [U].
         mask: bool [U], score >= threshold: which are kept.
-        hidden: int64 [U], true labels; for statistics only.
+        true_label: int64 [U], true labels; for statistics only.
     """
 
     label: Tensor
     score: Tensor
     threshold: Tensor
     mask: Tensor
-    hidden: Tensor
+    true_label: Tensor
 
     @staticmethod
-    def select(probabilities: Tensor, threshold: Tensor | float, hidden: Tensor) -> PseudoLabels:
+    def select(
+        probabilities: Tensor, threshold: Tensor | float, true_label: Tensor
+    ) -> PseudoLabels:
         """Arg-max of every row of `probabilities` ([U, C]), kept from `threshold` ([U]) on."""
         score, label = probabilities.max(dim=1)
         threshold = torch.as_tensor(threshold, dtype=score.dtype, device=score.device)
         threshold = threshold.expand_as(score)
-        return PseudoLabels(label, score, threshold, score >= threshold, hidden)
+        return PseudoLabels(label, score, threshold, score >= threshold, true_label)
 
     def logs(self) -> dict[str, Tensor]:
         """Share that is kept, and share of the kept that is right."""
-        right = (self.label == self.hidden) & self.mask
+        right = (self.label == self.true_label) & self.mask
         return {
             "mask_rate": self.mask.float().mean(),
             "pseudo_true_ratio": right.sum() / (self.mask.sum() + 1e-7),
@@ -62,5 +64,5 @@ class PseudoLabels:
             "pseudo_label": self.label,
             "score": self.score,
             "threshold": self.threshold,
-            "hidden": self.hidden,
+            "true_label": self.true_label,
         }

@@ -180,7 +180,7 @@ def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) ->
         )
         flags += ["--resume", str(run)] if (run / LAST).exists() else []
         return adacm_command.main(flags + start)
-    index = s2ver_files.index_file(run, "rafdb", 100)
+    index = s2ver_files.index_file(run, argparse.Namespace(dataset="rafdb", num_labels=100))
     if not index.exists():
         run.mkdir(parents=True, exist_ok=True)
         np.save(index, adacm_labels(data / "rafdb", 100, seed))

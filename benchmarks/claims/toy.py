@@ -27,7 +27,7 @@ from common.data.streams import GivenStream
 from common.engine.method import Method
 from common.engine.trainer import Recipe, Trainer
 from common.metrics.classification import classification_report
-from dimva.method import Dimensional, Settings
+from dimva.method import Dimensional, DimvaConfig
 from s2ver.method import S2VER
 from ssfer.method import EMATeacher, FaceMix, TeacherSettings
 from webemotion.method import EmotionMethod, Joint
@@ -180,7 +180,7 @@ def _ratings(stages: tuple[str, ...]) -> Callable[[int], dict]:
         model = PointNetwork(features=2, free=True)  # valence and arousal
         for stage in stages:
             rated = stage == "two_stage"
-            method = Dimensional(model, Settings(stage, "multi"))
+            method = Dimensional(model, DimvaConfig(stage, "multi"))
             _fit(method, _stream(partial(_ratings_batch, points, words, bend, rated)), model)
         model.eval()
         with torch.no_grad():

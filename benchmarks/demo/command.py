@@ -22,10 +22,9 @@ from benchmarks.report.tables import evidence
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
 from benchmarks.results_file import DRAWN
-from common.cli import UserError
+from common.cli import UserError, log_to
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.twin import TWINS as GENERATORS
-from common.engine.run_folder import log_to
 from common.metrics.protocols import MEANING
 
 NEXT = """\

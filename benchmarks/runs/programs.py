@@ -81,7 +81,7 @@ def _baseline(given: list[str]) -> Parser:
     command = importlib.import_module("benchmarks.baselines.__main__")
     if not given or given[0] not in command.METHODS:
         raise UserError(f"python -m benchmarks.baselines {' '.join(given[:1])}: no such method.")
-    return command.entry_of(given[0]).parser(), given[1:]
+    return command.experiment(given[0]).parser(), given[1:]
 
 
 def _flags(template: str) -> Callable[[argparse.Namespace, Where], list[str]]:

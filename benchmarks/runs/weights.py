@@ -93,8 +93,8 @@ def _evaluate_s2ver(row, checkpoint: Path, data: Path, device: str) -> Measured:
     chosen = choose_device(device)
     model = build_model(args.backbone, args.num_classes, args.low_dim)
     load_pretrained(model, checkpoint, (), ignored=())
-    manifest = s2ver_data.read(args, args.num_workers).split("test")
-    loader = s2ver_data.loader(manifest, args, chosen.type == "cuda")
+    manifest = s2ver_data.read_manifest(args).split("test")
+    loader = s2ver_data.loader(args, chosen.type == "cuda", manifest, cached_with=manifest)
     return _classify(model, loader, row, manifest, chosen)
 
 
@@ -111,7 +111,7 @@ def _evaluate_adacm(row, checkpoint: Path, data: Path, device: str) -> Measured:
     model = UnitNormResNet(len(classes), args.backbone)
     load_pretrained(model, checkpoint, (), rename=authors_name, parts=PARTS, ignored=())
     manifest = drop_unreadable(reader(data), args.num_workers).split("test")
-    loader = adacm_data.loader(manifest, args, chosen.type == "cuda")
+    loader = adacm_data.loader(args, chosen.type == "cuda", manifest, cached_with=manifest)
     return _classify(model, loader, row, manifest, chosen)
 
 

@@ -102,11 +102,13 @@ def add_flags(group) -> None:
         "--cache",
         type=Path,
         metavar="DIR",
+        neutral=True,
         help="decode and resize once into DIR; views that augment first become approximate",
     )
     group.add_argument(
         "--cache_exact",
         action="store_true",
+        neutral=True,
         help="with --cache: store images of such views at full size, so that nothing changes",
     )
 

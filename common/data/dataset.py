@@ -31,7 +31,7 @@ class ViewDataset(Dataset):
         views: view name -> transform of a three-channel Pillow image.
         targets: columns of the manifest that go with an image; floating ones become float32.
         open_image: decodes a path; None: :func:`open_rgb`.
-        hide_labels: ``label`` is -1, and the true one, for statistics only, stands in ``hidden``.
+        hide_labels: ``label`` is -1, and the true one, for statistics only, is ``true_label``.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ViewDataset(Dataset):
         views = {name: view(image) for name, view in self.views.items()}
         targets = {name: values[index] for name, values in self.targets.items()}
         label = int(self.labels[index])
-        labels = {"label": -1, "hidden": label} if self.hide_labels else {"label": label}
+        labels = {"label": -1, "true_label": label} if self.hide_labels else {"label": label}
         return {"index": index, **labels, **targets, **views}
 
 

@@ -231,12 +231,12 @@ def use(path: Path, train: Manifest, test: Manifest | None) -> Split:
 
 
 def settle(
-    args: argparse.Namespace, explicit: Iterable[str], labels: str, share: bool = False
+    args: argparse.Namespace, given_flags: Iterable[str], labels: str, share: bool = False
 ) -> None:
     """Make the labels asked for those of ``--split``, in place, where a split file is given.
 
     Args:
-        explicit: names of the arguments that the user gave.
+        given_flags: names of the arguments that the user gave.
         labels: name of the argument that says how many images are labelled.
         share: it says so as a share of the images.
 
@@ -248,7 +248,7 @@ def settle(
         return
     file = load(args.split)
     asked, there = getattr(args, labels), file.labels if share else len(file.split.labelled)
-    if labels in explicit and asked != there:
+    if labels in given_flags and asked != there:
         raise UserError(
             f"{asked:g} of the images are to be labelled, but {args.split} labels {there:g}; leave "
             "the flag that says so out."
@@ -267,7 +267,7 @@ def settle(
 def add_flag(group, what: str = "labelled images") -> None:
     """Add ``--split``; `what` is what a file decides."""
     told = f"take the {what} from a file of `python -m common.datasets split`"
-    group.add_argument("--split", type=Path, metavar="FILE", help=told)
+    group.add_argument("--split", type=Path, metavar="FILE", neutral=True, help=told)
 
 
 def record(split: Split) -> dict:

@@ -31,17 +31,20 @@ class Split:
 
 
 @dataclass(frozen=True)
-class SplitImages:
-    """A run's images and what is done with them.
+class Images:
+    """A run's images, read and checked, and what is done with them.
 
     Attributes:
-        train, test: the whole sets.
-        split: positions in `train`.
+        train: all training images.
+        test: all test images; None where nothing is tested.
+        split: positions in `train`; None where every image is labelled.
+        cached_as: None without a cache, else ``exact`` or ``approximate``.
     """
 
     train: Manifest
-    test: Manifest
-    split: Split
+    test: Manifest | None = None
+    split: Split | None = None
+    cached_as: str | None = None
 
     @property
     def labelled(self) -> Manifest:
@@ -56,7 +59,13 @@ class SplitImages:
     @property
     def validation(self) -> Manifest | None:
         """Rows held out to choose the epoch, if any."""
-        return self.train.take(self.split.validation) if len(self.split.validation) else None
+        held_out = self.split is not None and len(self.split.validation) > 0
+        return self.train.take(self.split.validation) if held_out else None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether any of the images are drawn stand-ins."""
+        return any(side.drawn for side in (self.train, self.test) if side is not None)
 
 
 def sample_balanced(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
-import random
+import re
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from common.cli import UserError
-from common.engine.pickled import foreign_classes
+
+if TYPE_CHECKING:
+    from common.engine.trainer import Trainer
 
 
 def save(state: dict, path: Path) -> None:
@@ -43,10 +48,9 @@ def load(path: Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0] if str(error) else "unreadable pickle"
-        if classes := foreign_classes(path):
-            named = ", ".join(classes[:3]) + (" and others" if len(classes) > 3 else "")
-            reason = f"it holds a pickled {named}"
+        # torch names the class, and goes on with advice to load the file all the same.
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it holds a pickled {name[1]}" if name else "it is no pickle of tensors"
         raise UserError(
             f"{path} cannot be read safely ({reason}); expected a checkpoint of tensors and plain "
             "containers. Re-save it as a state dict with torch.save(model.state_dict(), …)."
@@ -62,25 +66,47 @@ def load(path: Path) -> dict:
     return state
 
 
-def rng_state() -> dict:
-    """States of Python's, NumPy's, torch's and every CUDA device's global generator."""
-    version, words, gauss = random.getstate()
-    name, keys, position, has_gauss, cached = np.random.get_state()
-    return {
-        "python": [version, list(words), gauss],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+@dataclass(frozen=True)
+class AuthorsCheckpoint:
+    """How a paper's own checkpoint files are gone on with.
+
+    Attributes:
+        name: of such a file, for messages.
+        keys: that it has at least.
+        load: (trainer, content, path) -> None: sets the trainer up from it.
+    """
+
+    name: str
+    keys: frozenset[str]
+    load: Callable[[Trainer, dict, Path], None]
 
 
-def set_rng_state(state: dict) -> None:
-    """Restore what :func:`rng_state` returned; CUDA only for as many devices as there are now."""
-    version, words, gauss = state["python"]
-    random.setstate((version, tuple(words), gauss))
-    name, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available():
-        for device, saved in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(saved, device)
+@dataclass(frozen=True)
+class Source:
+    """The checkpoint that a run goes on from.
+
+    Attributes:
+        path: the file.
+        state: its content.
+        exact: it is a ``last.ckpt``, not one of the authors' files.
+        same_folder: it lies in the folder that the run writes to.
+    """
+
+    path: Path
+    state: dict
+    exact: bool
+    same_folder: bool
+
+
+def source_of(args: argparse.Namespace) -> Path | None:
+    """What a run goes on from: ``--resume PATH``, or ``--resume --load_path PATH``.
+
+    Raises:
+        UserError: ``--resume`` without the path.
+    """
+    if not args.resume:
+        return None
+    path = getattr(args, "load_path", args.resume)
+    if not path:
+        raise UserError("--resume needs --load_path: the run folder or checkpoint to go on from.")
+    return Path(path)

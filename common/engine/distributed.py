@@ -6,6 +6,7 @@ it was given.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 from collections.abc import Callable
@@ -48,34 +49,32 @@ class Place:
     url: str = "env://"
 
 
-def find_place(
-    world_size: int = 1, local_rank: int = -1, dist_on_itp: bool = False, dist_url: str = "env://"
-) -> Place:
-    """What the launcher says: Open MPI with `dist_on_itp`, torchrun, or SLURM.
+def find_place(args: argparse.Namespace) -> Place:
+    """What the launcher says: Open MPI with ``--dist_on_itp``, torchrun, or SLURM.
 
     Args:
-        world_size: processes in all; needed under SLURM, else the launcher's number counts.
-        local_rank: given by launchers older than torchrun; -1 where not.
-        dist_on_itp: read Open MPI's variables.
-        dist_url: where the processes meet.
+        args: of the published launcher flags those that the command has: ``world_size`` (processes
+            in all; needed under SLURM, else the launcher's number counts), ``local_rank`` (given
+            by launchers older than torchrun; -1 where not), ``dist_on_itp``, ``dist_url``.
 
     Raises:
         UserError: several processes are asked for without a launcher, or its variables are
             incomplete.
     """
-    if dist_on_itp:
+    world_size, url = getattr(args, "world_size", 1), getattr(args, "dist_url", "env://")
+    if getattr(args, "dist_on_itp", False):
         rank, size, local = _numbers(OPEN_MPI, "--dist_on_itp")
         address = [os.environ.get(name) for name in ("MASTER_ADDR", "MASTER_PORT")]
         if None in address:
             raise UserError("--dist_on_itp needs MASTER_ADDR and MASTER_PORT in the environment.")
         return Place(rank, size, local, f"tcp://{address[0]}:{address[1]}")
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        if local_rank >= 0:
-            os.environ.setdefault("LOCAL_RANK", str(local_rank))
-        return Place(*_numbers(TORCHRUN, "a launcher such as torchrun"), dist_url)
+        if getattr(args, "local_rank", -1) >= 0:
+            os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+        return Place(*_numbers(TORCHRUN, "a launcher such as torchrun"), url)
     if world_size > 1 and "SLURM_PROCID" in os.environ:
         rank = int(os.environ["SLURM_PROCID"])
-        return Place(rank, world_size, rank % max(1, torch.cuda.device_count()), dist_url)
+        return Place(rank, world_size, rank % max(1, torch.cuda.device_count()), url)
     if world_size > 1:
         raise UserError(
             f"--world_size {world_size} needs a launcher; use torchrun --nproc_per_node "

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 
 from common.cli import UserError
+from common.data.manifest import Manifest
+from common.data.splits import Images
 from common.data.streams import plain_errors
-from common.engine.method import Method, to_device
+from common.engine.method import Method, Progress
 from common.metrics.classification import classification_report
 
 
 def collect_logits(
-    method: Method,
-    batches: Iterable[dict],
-    device: torch.device,
-    view: str = "image",
-    channels_last: bool = False,
+    method: Method, batches: Iterable[dict], view: str = "image"
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Predict every image of some batches.
 
@@ -32,8 +30,7 @@ def collect_logits(
     """
     logits, labels = [], []
     for batch in plain_errors(batches):
-        images = to_device(batch[view], device, channels_last)
-        logits.append(method.predict(images).float().cpu())
+        logits.append(method.predict(method.place(batch[view])).float().cpu())
         labels.append(batch["label"].cpu())
     logits, labels = torch.cat(logits), torch.cat(labels)
     if not torch.isfinite(logits).all():
@@ -49,32 +46,30 @@ class ClassificationEvaluator:
 
     Args:
         loader: batches with ``label`` and the images under `view`.
-        device: where the method is.
         view: name of the images in a batch.
-        channels_last: memory layout of the images.
     """
 
-    def __init__(
-        self,
-        loader: Iterable[dict],
-        device: torch.device,
-        view: str = "image",
-        channels_last: bool = False,
-    ):
-        self.loader, self.device, self.view, self.channels_last = (
-            loader,
-            device,
-            view,
-            channels_last,
-        )
+    def __init__(self, loader: Iterable[dict], view: str = "image"):
+        self.loader, self.view = loader, view
 
-    def __call__(self, method: Method) -> dict:
+    def __call__(self, method: Method, progress: Progress) -> dict:
         """See :func:`common.metrics.classification.classification_report`.
 
         Raises:
             UserError: the logits are no longer finite.
         """
-        logits, labels = collect_logits(
-            method, self.loader, self.device, self.view, self.channels_last
-        )
-        return classification_report(logits, labels)
+        return classification_report(*collect_logits(method, self.loader, self.view))
+
+
+def classification_evaluators(
+    images: Images, loader: Callable[[Manifest, Manifest], Iterable[dict]]
+) -> dict[str, ClassificationEvaluator]:
+    """``test`` and, where images were held out, ``val``.
+
+    Args:
+        loader: (images, those that share a cache with them) -> batches, every image once.
+    """
+    evaluators = {"test": ClassificationEvaluator(loader(images.test, images.test))}
+    if images.validation is not None:
+        evaluators["val"] = ClassificationEvaluator(loader(images.validation, images.train))
+    return evaluators

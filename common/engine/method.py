@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +49,16 @@ class StepOutput:
     details: dict[str, Tensor] = field(default_factory=dict)
 
 
+class Stream(Protocol):
+    """A named source of batches whose place is given by (epoch, step) alone."""
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
+        """The batches of an epoch from step `start` on."""
+
+    def state(self) -> dict:
+        """What must be equal for a checkpoint to go on with this stream."""
+
+
 class Method(nn.Module):
     """A paper's method. Whatever it must remember is a buffer or a submodule.
 
@@ -55,9 +67,17 @@ class Method(nn.Module):
 
     Attributes:
         stream_names: the streams whose batches a step takes.
+        channels_last: memory layout in which images are given to it; the trainer sets it.
     """
 
     stream_names: tuple[str, ...] = ("labelled", "unlabelled")
+    channels_last: bool = False
+
+    def place(self, batch):
+        """A batch, or one of its tensors, on the method's device and in its memory layout."""
+        parameter = next(self.parameters(), None)
+        device = torch.device("cpu") if parameter is None else parameter.device
+        return to_device(batch, device, self.channels_last)
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """Compute the loss of one step from one batch of every stream."""
@@ -85,3 +105,8 @@ def to_device(batch, device: torch.device, channels_last: bool = False):
         return batch
     layout = torch.channels_last if channels_last and batch.ndim == 4 else torch.preserve_format
     return batch.to(device, non_blocking=True, memory_format=layout)
+
+
+def images_in(batch: dict) -> int:
+    """How many images a batch holds, all its views counted."""
+    return sum(len(v) for v in batch.values() if isinstance(v, Tensor) and v.ndim == 4)

@@ -33,17 +33,17 @@ def has_fast_bf16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def apply_fast(args: argparse.Namespace, device: torch.device, explicit: set[str]) -> None:
+def apply_fast(args: argparse.Namespace, device: torch.device, given_flags: set[str]) -> None:
     """Turn on, in place, all that changes results by no more than noise on this device.
 
     bf16 (where it has hardware) with channels-last everywhere; on CUDA also TF32 and the cuDNN
-    search; loader workers for every core. A flag in `explicit`, given by the user, is left alone.
+    search; loader workers for every core. A flag in `given_flags` is left alone.
     """
-    if "precision" not in explicit and has_fast_bf16(device):
+    if "precision" not in given_flags and has_fast_bf16(device):
         args.precision = "bf16"
-    if "channels_last" not in explicit:
+    if "channels_last" not in given_flags:
         args.channels_last = True
-    if "num_workers" not in explicit:
+    if "num_workers" not in given_flags:
         args.num_workers = max(1, min(8, (os.cpu_count() or 2) // 2))
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from common.engine.callback import Callback
 from common.engine.method import StepOutput
-from common.engine.trainer import Trainer
+from common.engine.trainer import Callback, Trainer
 
 TABLE, FIGURE = "pseudo_labels.csv", "pseudo_labels.png"
 COLUMNS = ("epoch", "class", "images", "mask_rate", "precision", "threshold", "confidence")
@@ -37,8 +36,8 @@ class PseudoLabelDiagnostics(Callback):
 
     A cell without anything to average is empty. The numbers come from
     ``StepOutput.details``: ``pseudo_label`` (int64 [U]), ``mask`` (bool [U]), ``score`` [U] and,
-    where the method has them, ``threshold`` [U] and ``hidden`` (int64 [U], true labels, negative
-    where unknown). Methods that give no ``pseudo_label`` leave no file. Only tensors on the
+    where the method has them, ``threshold`` [U] and ``true_label`` (int64 [U], negative where
+    unknown). Methods that give no ``pseudo_label`` leave no file. Only tensors on the
     training's device are added up; nothing waits for the GPU before the epoch ends.
 
     Args:
@@ -100,12 +99,12 @@ def step_sums(details: dict[str, torch.Tensor], classes: int) -> torch.Tensor:
     label = details["pseudo_label"]
     ones = torch.ones_like(label, dtype=torch.float64)
     kept = details["mask"].double()
-    hidden = details.get("hidden", torch.full_like(label, -1))
-    known = kept * (hidden >= 0)
+    true_label = details.get("true_label", torch.full_like(label, -1))
+    known = kept * (true_label >= 0)
     threshold = details.get("threshold")
     has_threshold = 0 * ones if threshold is None else ones
     threshold = 0 * ones if threshold is None else threshold.double()
-    values = (ones, kept, known, known * (hidden == label), details["score"].double())
+    values = (ones, kept, known, known * (true_label == label), details["score"].double())
     values = torch.stack([*values, threshold, has_threshold], dim=1)
     member = label[:, None] == torch.arange(classes, device=label.device)
     return member.double().T @ values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from common.cli import UserError
 from common.files import finite, write_json
+from common.metrics.protocols import four_protocols
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST = (
     "summary.json",
     "last.ckpt",
 )
+DRAWN = "DRAWN STAND-IN DATA: no number here says anything about the real dataset."
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -87,33 +89,47 @@ def _cpu_name() -> str:
 class RunFolder:
     """One training's folder.
 
+    Attributes:
+        drawn: whether what it is trained on is drawn.
+
     Args:
         path: the folder; made by :meth:`open`.
-        scalars: folder of the TensorBoard files where it is another one.
+        may_write: an earlier run in it may be replaced, or gone on with.
         flags: the flags that choose another folder and another place for it, for messages.
+        scalars: folder of the TensorBoard files where it is another one.
+        keep: glob patterns of files that stay when a run is replaced.
     """
 
     def __init__(
         self,
         path: Path,
-        scalars: Path | None = None,
+        may_write: bool = False,
         flags: tuple[str, str] = ("--save_name", "--save_dir"),
+        scalars: Path | None = None,
+        keep: tuple[str, ...] = (),
     ):
-        self.path, self.scalars_path = Path(path), Path(scalars or path)
+        self.path, self.may_write, self.keep = Path(path), may_write, keep
+        self.scalars_path = Path(scalars or path)
+        self.drawn = False
         self._flags = flags
         self._writer = None
 
-    def check(self, overwrite: bool) -> None:
+    @property
+    def used(self) -> bool:
+        """Whether there is something in the folder."""
+        return self.path.is_dir() and any(self.path.iterdir())
+
+    def check(self) -> None:
         """Refuse, before anything is done, a folder that may not be written to.
 
         Raises:
-            UserError: the folder holds something and `overwrite` is off, or it is a file.
+            UserError: the folder holds something and may not be written to, or it is a file.
         """
         if self.path.exists() and not self.path.is_dir():
             raise UserError(
                 f"{self.path} is a file, but the run needs a folder; give another {self._flags[0]}."
             )
-        if self.path.is_dir() and any(self.path.iterdir()) and not overwrite:
+        if self.used and not self.may_write:
             raise UserError(
                 f"the run folder {self.path} already exists; give --overwrite to replace it, or "
                 f"another {self._flags[0]}."
@@ -127,20 +143,18 @@ class RunFolder:
         """Copy a file of the run that is gone on with."""
         shutil.copyfile(file, self.path / file.name)
 
-    def open(self, *, overwrite: bool, resume: bool, keep: tuple[str, ...] = ()) -> None:
+    def open(self, resume: bool = False) -> None:
         """Make the folder, or take over an existing one.
 
         Args:
-            overwrite: an existing run may be replaced (or, with `resume`, gone on with).
             resume: the files of the earlier run stay.
-            keep: glob patterns of files that also stay when a run is replaced.
 
         Raises:
             UserError: see :meth:`check`; or the folder holds something that is no run.
         """
-        self.check(overwrite)
-        if self.path.is_dir() and any(self.path.iterdir()) and not resume:
-            self._clear(keep)
+        self.check()
+        if self.used and not resume:
+            self.clear()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -149,9 +163,13 @@ class RunFolder:
                 f"{self._flags[1]}."
             ) from None
 
-    def _clear(self, keep: tuple[str, ...]) -> None:
-        kept = [f for f in self.path.iterdir() if any(f.match(pattern) for pattern in keep)]
-        others = [f for f in self.path.iterdir() if f not in kept]
+    def clear(self) -> None:
+        """Take the files of an earlier run away, but for those that stay.
+
+        Raises:
+            UserError: the folder holds something that is no run.
+        """
+        others = [f for f in self.path.iterdir() if not any(f.match(p) for p in self.keep)]
         if others and not (self.path / CONFIG).is_file():
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
@@ -196,38 +214,63 @@ class RunFolder:
             self._writer = None
 
 
-def log_to(folder: Path | None = None, name: str = "log.txt") -> None:
-    """Send log lines to standard error and, with `folder`, to the file `name` in it.
+def summarise(trainer, wall_s: float) -> dict:
+    """Write ``summary.json`` and print the headline.
 
-    A command calls it first without a folder; the lines from then on also open the file.
+    Args:
+        trainer: the :class:`common.engine.trainer.Trainer` that has come to its end.
+        wall_s: seconds this process trained, evaluation included.
+
+    Returns:
+        The summary.
     """
-    root = logging.getLogger()
-    early = [r for h in root.handlers if isinstance(h, _ConsoleHandler) for r in h.records]
-    for handler in [h for h in root.handlers if getattr(h, "ours", False)]:
-        root.removeHandler(handler)
-        handler.close()
-    handlers: list[logging.Handler] = [_ConsoleHandler(keep=folder is None)]
-    if folder is not None:
-        handlers.append(logging.FileHandler(folder / name, encoding="utf-8"))
-    for handler in handlers:
-        handler.ours = True
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-        root.addHandler(handler)
-    if folder is not None:
-        for record in early:
-            handlers[-1].handle(record)
-    root.setLevel(logging.INFO)
+    run, metric = trainer.run, trainer.recipe.metric
+    protocols = four_protocols(trainer.history, metric, trainer.recipe.mode)
+    headline = "val_selected" if trainer.judged_on == "val" else "best_on_test"
+    chosen = protocols[headline]
+    summary = {
+        "headline": {"protocol": headline, "metric": metric, **chosen},
+        "protocols": protocols,
+        "metric": metric,
+        "at_headline": next(r for r in trainer.history if r["epoch"] == chosen["epoch"]),
+        "last": trainer.history[-1],
+        "drawn": run.drawn,
+        "finished": trainer.finished,
+        "percent": trainer.recipe.percent,
+        "wall_s": round(wall_s, 1),
+        "train_images_per_second": trainer.images_per_second,
+        "peak_memory_bytes": peak_memory(trainer.device),
+    }
+    run.write(SUMMARY, summary)
+    print(headline_text(summary, run.path))
+    return summary
 
 
-class _ConsoleHandler(logging.Handler):
-    """Prints above a progress bar instead of through it, and may remember what it printed."""
+def headline_text(summary: dict, path: Path) -> str:
+    """The end of a run in a few lines: which protocol the number is, and the other three."""
+    head, metric = summary["headline"], summary["metric"]
+    how = f"{head['protocol']}: {head['meaning']}, epoch {head['epoch']}"
+    form = ".2%" if summary["percent"] else ".4f"
+    lines = [f"{metric} {head['value']:{form}} ({how})"]
+    for name, row in summary["protocols"].items():
+        if name == head["protocol"]:
+            continue
+        value = "none (no --val_fraction)" if row["value"] is None else f"{row['value']:{form}}"
+        lines.append(f"  {name}: {value}")
+    if summary["drawn"]:
+        lines.append(DRAWN)
+    lines.append(f"run folder: {path}")
+    return "\n".join(lines)
 
-    def __init__(self, keep: bool):
-        super().__init__()
-        self.records: list[logging.LogRecord] = []
-        self._keep = keep
 
-    def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
-        if self._keep:
-            self.records.append(record)
+def peak_memory(device: torch.device) -> int:
+    """Bytes: the GPU's peak allocation, or the process's peak resident size on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kibibytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def read_summary(run: Path) -> dict:
+    """``summary.json`` of a finished run."""
+    return json.loads((run / SUMMARY).read_text(encoding="utf-8"))

@@ -1,119 +1,141 @@
-"""Everything an exact continuation of a training needs, taken from a trainer and put back."""
+"""Everything an exact continuation of a training needs, taken from its parts and put back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import random
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from common.cli import UserError
-from common.engine import checkpoint, distributed
+from common.engine import distributed
 from common.engine.run_folder import LAST
-
-if TYPE_CHECKING:
-    from common.engine.trainer import Trainer
 
 FORMAT = 1
 OPTIONAL = {"gradients", "other_processes"}
 
 
-def training_state(trainer: Trainer) -> dict:
+class Stateful(Protocol):
+    """A part of a training that can be taken down and set up again."""
+
+    def state_dict(self) -> dict:
+        """Tensors and plain containers."""
+
+    def load_state_dict(self, state: dict) -> Any:
+        """Go on from :meth:`state_dict`."""
+
+
+def capture(
+    parts: dict[str, Stateful | None],
+    sums: dict[str, Tensor],
+    gradients: dict[str, Tensor],
+    **plain,
+) -> dict:
     """The state of a training, as plain containers and tensors.
 
-    Gradients are part of it where some are waiting to be used. What differs between processes,
-    the generators and the running sums, is there once a process.
+    What differs between processes, the generators and the running sums, is there once a process;
+    every process must call this together.
+
+    Args:
+        parts: name -> part; None is kept as None.
+        sums: running sums of the epoch, of this process.
+        gradients: those that wait to be used.
+        plain: what else there is to remember.
     """
     own = {
-        "rng": checkpoint.rng_state(),
-        "sums": {name: total.cpu() for name, total in trainer.sums.items()},
+        "rng": rng_state(),
+        "sums": {name: total.cpu() for name, total in sums.items()},
     }
     first, *others = distributed.gather(own)
-    waiting = _waiting_gradients(trainer)
     return {
         "format": FORMAT,
-        "identity": trainer.identity,
-        "epoch": trainer.progress.epoch,
-        "step": trainer.progress.step,
-        "rate_used": trainer.rate_used,
-        "method": trainer.method.state_dict(),
-        "optimizer": trainer.optimizer.state_dict(),
-        "scheduler": trainer.scheduler.state_dict() if trainer.scheduler else None,
-        "scaler": trainer.scaler.state_dict(),
-        "ema": trainer.ema.state_dict() if trainer.ema else None,
-        "history": trainer.history,
-        "streams": _stream_states(trainer),
-        "ended_early": trainer.ended_early and trainer.progress.step == 0,
-        "callbacks": _callback_states(trainer),
+        **plain,
+        **{name: part.state_dict() if part else None for name, part in parts.items()},
         **first,
-        **({"gradients": waiting} if waiting else {}),
+        **({"gradients": gradients} if gradients else {}),
         **({"other_processes": others} if others else {}),
     }
 
 
-def _waiting_gradients(trainer: Trainer) -> dict:
-    if trainer.recipe.accumulate == 1:
-        return {}
-    named = trainer.method.named_parameters()
-    return {name: p.grad.cpu() for name, p in named if p.grad is not None}
+def restore(parts: dict[str, Stateful | None], saved: dict, now: dict) -> dict[str, Tensor]:
+    """Set the parts up, in place, and the generators, from what :func:`capture` took.
 
+    Args:
+        parts: as they were captured.
+        saved: the state to go on from.
+        now: what :func:`capture` says of the training before.
 
-def _stream_states(trainer: Trainer) -> dict[str, dict]:
-    return {name: stream.state() for name, stream in trainer.streams.items()}
-
-
-def _callback_states(trainer: Trainer) -> dict[str, dict]:
-    states = {type(callback).__name__: callback.state_dict() for callback in trainer.callbacks}
-    return {name: state for name, state in states.items() if state}
-
-
-def restore(trainer: Trainer, state: dict) -> None:
-    """Go on, in place, from :func:`training_state`.
+    Returns:
+        The running sums of this process, on the CPU.
 
     Raises:
         UserError: the checkpoint is of another model or another training.
     """
-    if lacking := sorted(training_state(trainer).keys() - OPTIONAL - state.keys()):
+    if lacking := sorted(now.keys() - OPTIONAL - saved.keys()):
         raise UserError(
             f"the checkpoint lacks {', '.join(lacking)}, so it is not one that a training can go "
             f"on from; give a {LAST}."
         )
-    _refuse_another_training(trainer, state)
+    _refuse_another_training(now["identity"], saved["identity"])
     try:
-        trainer.method.load_state_dict(state["method"])
+        parts["method"].load_state_dict(saved["method"])
     except RuntimeError as error:
         raise UserError(
             f"the checkpoint is of another model: {str(error).splitlines()[-1].strip()}"
         ) from None
-    streams = _stream_states(trainer)
-    if streams != state["streams"]:
+    if now["streams"] != saved["streams"]:
         raise UserError(
-            f"the checkpoint was made with other data: it draws from {state['streams']}, "
-            f"this run from {streams}."
+            f"the checkpoint was made with other data: it draws from {saved['streams']}, "
+            f"this run from {now['streams']}."
         )
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    if trainer.scheduler:
-        trainer.scheduler.load_state_dict(state["scheduler"])
-    trainer.scaler.load_state_dict(state["scaler"])
-    if trainer.ema:
-        trainer.ema.load_state_dict(state["ema"])
-    waiting = state.get("gradients", {})
-    for name, parameter in trainer.method.named_parameters():
-        parameter.grad = waiting[name].to(parameter.device) if name in waiting else None
-    trainer.progress.epoch, trainer.progress.step = state["epoch"], state["step"]
-    trainer.rate_used, trainer.ended_early = state["rate_used"], state["ended_early"]
-    trainer.history = state["history"]
-    own = [state, *state.get("other_processes", [])][distributed.rank()]
-    trainer.sums = {name: total.to(trainer.device) for name, total in own["sums"].items()}
-    for callback in trainer.callbacks:
-        if type(callback).__name__ in state["callbacks"]:
-            callback.load_state_dict(state["callbacks"][type(callback).__name__], trainer.device)
-    checkpoint.set_rng_state(own["rng"])
+    for name, part in parts.items():
+        if part and name != "method":
+            part.load_state_dict(saved[name])
+    own = [saved, *saved.get("other_processes", [])][distributed.rank()]
+    set_rng_state(own["rng"])
+    return own["sums"]
 
 
-def _refuse_another_training(trainer: Trainer, state: dict) -> None:
-    ours, theirs = trainer.identity, state["identity"]
+def _refuse_another_training(ours: dict, theirs: dict) -> None:
     differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
     if differing:
-        told = "; ".join(f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing)
+        changes = "; ".join(
+            f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing
+        )
         raise UserError(
-            f"the checkpoint is of another training: {told}. Resume with the flags it was "
+            f"the checkpoint is of another training: {changes}. Resume with the flags it was "
             "started with, or start a new run."
         )
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's global generators (CUDA included)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def rng_state() -> dict:
+    """States of Python's, NumPy's, torch's and every CUDA device's global generator."""
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_rng_state(state: dict) -> None:
+    """Restore what :func:`rng_state` returned; CUDA only for as many devices as there are now."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available():
+        for device, saved in enumerate(state["cuda"][: torch.cuda.device_count()]):
+            torch.cuda.set_rng_state(saved, device)

@@ -5,40 +5,88 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from common.cli import Interrupted, UserError
+from common.cli import Interrupted, UserError, epoch_line, training_bar
 from common.engine import checkpoint, distributed, state
-from common.engine.callback import Callback
-from common.engine.display import epoch_line, training_bar
 from common.engine.interrupt import StopRequest
-from common.engine.method import Method, Progress, StepOutput, to_device
+from common.engine.method import Method, Progress, StepOutput, Stream, images_in, to_device
 from common.engine.precision import autocast, grad_scaler
-from common.engine.recipe import Recipe
 from common.engine.run_folder import LAST, RunFolder
 from common.nn.ema import ParameterEMA, StateEMA
 
 log = logging.getLogger(__name__)
 
-Evaluator = Callable[[Method], dict]
+Evaluator = Callable[[Method, Progress], dict]
 
 
-class Stream(Protocol):
-    """A named source of batches whose place is given by (epoch, step) alone."""
+@dataclass
+class Recipe:
+    """How the loop runs.
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
-        """The batches of an epoch from step `start` on."""
+    Attributes:
+        epochs, steps_per_epoch: length of the training in steps, a batch of every stream each.
+        start_epoch: epochs that count as trained when it begins.
+        clip: gradient-norm clip where > 0.
+        clip_scaled: with fp16, clip before the loss scale is taken out.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        channels_last: memory layout of model and images.
+        ema_across_epochs: False starts the average anew at every epoch.
+        metric, mode: what an evaluation is judged by, ``max`` or ``min``.
+        stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
+        schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
+        percent: whether `metric` is a share, to be shown in percent.
+        accumulate: steps whose gradients are added up before optimiser, schedule per step and
+            average move. The count runs on through epochs; what is left at the end is not used.
+        mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
+    """
 
-    def state(self) -> dict:
-        """What must be equal for a checkpoint to go on with this stream."""
+    epochs: int
+    steps_per_epoch: int
+    start_epoch: int = 0
+    clip: float = 0.0
+    clip_scaled: bool = False
+    precision: str = "fp32"
+    channels_last: bool = False
+    ema_across_epochs: bool = False
+    metric: str = "top1"
+    mode: str = "max"
+    stop_after_epoch: int = 0
+    schedule_per: str = "step"
+    percent: bool = True
+    accumulate: int = 1
+    mean_gradients: bool = True
+
+
+class Callback:
+    """Hooks around the loop, for a paper's artefacts and for diagnostics."""
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        """After optimiser, schedule and average have moved."""
+
+    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
+        """After an epoch's evaluation; the method holds its live values."""
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last epoch that this process trains."""
+
+    def state_dict(self) -> dict:
+        """What an exact continuation needs of this callback; tensors and plain containers."""
+        return {}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`; tensors of `state` are on the CPU."""
 
 
 class Trainer:
@@ -51,7 +99,7 @@ class Trainer:
         recipe: see :class:`Recipe`.
         device: where batches are sent.
         evaluators: ``test`` and, where images were held out, ``val``; each maps the method (in
-            eval mode, average applied) to named numbers.
+            eval mode, average applied) and the progress to named numbers.
         ema: average of the method's parameters, used for evaluation.
         ema_reload: values the average is overwritten with at the start of every epoch.
         run: folder to write to; None writes nothing, as in all processes but the first.
@@ -81,9 +129,10 @@ class Trainer:
         self.run, self.callbacks = run, callbacks
         processes = {"processes": distributed.size()} if distributed.size() > 1 else {}
         self.identity = {**(identity or {}), **processes}
+        method.channels_last = recipe.channels_last
         self._forward = distributed.shared_step(method)
         self.scaler = grad_scaler(device, recipe.precision)
-        self.progress = Progress(0, 0, recipe.epochs, recipe.steps_per_epoch)
+        self.progress = Progress(recipe.start_epoch, 0, recipe.epochs, recipe.steps_per_epoch)
         self.history: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
         self.rate_used: float | None = None
@@ -192,13 +241,12 @@ class Trainer:
             }
             output = self._step(batches)
             place.step += 1
-            self._images += sum(_images(batch) for batch in batches.values())
+            self._images += sum(images_in(batch) for batch in batches.values())
             now = time.perf_counter()
             self._seconds += now - started
             started = now
-            if (
-                now - shown > 1 or place.step == place.steps_per_epoch
-            ):  # reading the loss waits for the GPU
+            # Reading the loss waits for the GPU, so it is done once a second.
+            if now - shown > 1 or place.step == place.steps_per_epoch:
                 shown = now
                 self._check_finite(output)
                 rate = self._images / self._seconds
@@ -264,7 +312,10 @@ class Trainer:
         """What every evaluator says of the method with its average applied."""
         self.method.eval()
         with self.averaged(), autocast(self.device, self.recipe.precision):
-            results = {name: evaluate(self.method) for name, evaluate in self.evaluators.items()}
+            results = {
+                name: evaluate(self.method, self.progress)
+                for name, evaluate in self.evaluators.items()
+            }
         self.method.train()
         return results
 
@@ -284,9 +335,35 @@ class Trainer:
 
     # --- stopping and going on -------------------------------------------------------------------
 
+    def _stateful(self) -> dict[str, state.Stateful | None]:
+        return {
+            "method": self.method,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "scaler": self.scaler,
+            "ema": self.ema,
+        }
+
     def state_dict(self) -> dict:
         """All that an exact continuation needs; every process must ask for it together."""
-        return state.training_state(self)
+        waiting = {}
+        if self.recipe.accumulate > 1:
+            named = self.method.named_parameters()
+            waiting = {name: p.grad.cpu() for name, p in named if p.grad is not None}
+        callbacks = {type(c).__name__: c.state_dict() for c in self.callbacks}
+        return state.capture(
+            self._stateful(),
+            self.sums,
+            waiting,
+            identity=self.identity,
+            epoch=self.progress.epoch,
+            step=self.progress.step,
+            rate_used=self.rate_used,
+            history=self.history,
+            streams={name: stream.state() for name, stream in self.streams.items()},
+            ended_early=self.ended_early and self.progress.step == 0,
+            callbacks={name: saved for name, saved in callbacks.items() if saved},
+        )
 
     def load_state_dict(self, saved: dict) -> None:
         """Go on from :meth:`state_dict`.
@@ -294,17 +371,27 @@ class Trainer:
         Raises:
             UserError: the checkpoint is of another model or another training.
         """
-        state.restore(self, saved)
+        sums = state.restore(self._stateful(), saved, self.state_dict())
+        waiting = saved.get("gradients", {})
+        for name, parameter in self.method.named_parameters():
+            parameter.grad = waiting[name].to(parameter.device) if name in waiting else None
+        self.progress.epoch, self.progress.step = saved["epoch"], saved["step"]
+        self.rate_used, self.ended_early = saved["rate_used"], saved["ended_early"]
+        self.history = saved["history"]
+        self.sums = {name: total.to(self.device) for name, total in sums.items()}
+        for callback in self.callbacks:
+            if type(callback).__name__ in saved["callbacks"]:
+                callback.load_state_dict(saved["callbacks"][type(callback).__name__], self.device)
         self._continues = True
 
     def save(self) -> Path | None:
         """Write ``last.ckpt``; every process must call this together, the first one writes."""
         if not self.run and distributed.size() == 1:
             return None
-        state = self.state_dict()
+        whole = self.state_dict()
         if not self.run:
             return None
-        checkpoint.save(state, self.run.path / LAST)
+        checkpoint.save(whole, self.run.path / LAST)
         return self.run.path / LAST
 
     def _stop_if_asked(self) -> None:
@@ -316,7 +403,3 @@ class Trainer:
         place = self.progress
         where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"
         raise Interrupted(f"Stopped in {where}; saved to {path}.", self._stop.exit_code)
-
-
-def _images(batch: dict) -> int:
-    return sum(len(v) for v in batch.values() if isinstance(v, torch.Tensor) and v.ndim == 4)

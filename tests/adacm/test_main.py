@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 from torchvision.models import resnet18
 
-from adacm.main import QUIRKS
+from adacm.main import EXPERIMENT
 from adacm.model import UnitNormResNet
 from common import quirks
 from common.engine import checkpoint
@@ -93,7 +93,7 @@ def test_corrected_turns_on_what_the_register_lists(command, place, tiny, rows):
     (row,) = rows(place / "result")
     assert np.sum(row["labelled"]["confusion"]) == 100  # every labelled image, none dropped
     config = json.loads((place / "result/config.json").read_text())
-    for quirk in quirks.load(QUIRKS):
+    for quirk in quirks.load(EXPERIMENT.quirks):
         assert quirk.corrected.items() <= config["arguments"].items()
     assert json.loads((place / "result/summary.json").read_text())["headline"]["protocol"] == (
         "val_selected"

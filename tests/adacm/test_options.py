@@ -12,7 +12,7 @@ PUBLISHED = """
 --resume            resume           ''
 --manualSeed        manualSeed       5
 --gpu               gpu              0,1
---n-labeled         n_labeled        4000
+--n-labeled         num_labelled     4000
 --train-iteration   train_iteration  800
 --out               out              result
 --ema-decay         ema_decay        0.999

@@ -135,7 +135,7 @@ def test_fixmatch_loss_by_hand_its_mask_and_its_gradient():
     output = method.training_step(batches(weak=weak, strong0=strong), START)
     assert output.details["mask"].tolist() == [True, False]
     assert output.details["pseudo_label"].tolist() == [0, 2]
-    assert torch.equal(output.details["hidden"], HIDDEN)
+    assert torch.equal(output.details["true_label"], HIDDEN)
     assert output.logs["mask_rate"].item() == 0.5
     assert output.logs["pseudo_true_ratio"].item() == pytest.approx(1.0)
     # the mean is over both images, the dropped one included

@@ -4,7 +4,7 @@ import pytest
 
 from common import quirks
 from dimva.options import build_parser
-from dimva.train import QUIRKS
+from dimva.train import EXPERIMENT
 
 REQUIRED = ["--gpu_num", "0", "--dataname", "FI", "--mode", "one_stage", "--task", "single"]
 PUBLISHED = {
@@ -48,7 +48,7 @@ def test_other_values_are_refused(words):
 
 def test_corrected_turns_every_correction_on():
     args = build_parser().parse_args(REQUIRED)
-    register = quirks.load(QUIRKS)
+    register = quirks.load(EXPERIMENT.quirks)
     quirks.apply_corrections(register, args, set())
     wanted = {
         "schedule_per": "epoch",
@@ -67,4 +67,4 @@ def test_corrected_turns_every_correction_on():
 
 def test_every_flag_of_the_register_exists():
     known = build_parser().format_help()
-    assert all(quirk.flag in known for quirk in quirks.load(QUIRKS) if quirk.flag)
+    assert all(quirk.flag in known for quirk in quirks.load(EXPERIMENT.quirks) if quirk.flag)

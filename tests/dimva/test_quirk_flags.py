@@ -9,7 +9,7 @@ import torch
 from dimva import data, evaluation
 from dimva.data import Converter
 from dimva.evaluation import Seen
-from dimva.method import Dimensional, Settings
+from dimva.method import Dimensional, DimvaConfig
 from dimva.options import build_parser
 
 
@@ -24,7 +24,7 @@ def parsed(tiny):
 
 
 def read(args) -> data.Sets:
-    return data.read(args, evaluation.plan(args.mode, args.task).trained)
+    return data.read(args)
 
 
 def paths(sets: data.Sets) -> dict[str, list[str]]:
@@ -77,7 +77,7 @@ def test_label_order():
     converter = Converter(torch.tensor([[9.0, 1.0], [1.0, 9.0]]), False, torch.tensor([1, 0]))
     va = torch.tensor([[8.0, 1.0], [1.0, 8.0], [1.0, 7.0]])
     seen = Seen(va, va, torch.tensor([1, 0, 0]))
-    settings = Settings("one_stage", "single")
+    settings = DimvaConfig("one_stage", "single")
     by_order = {
         order: evaluation.report(seen, "cls", settings, converter, order)
         for order in ("converter", "folder")
@@ -93,7 +93,7 @@ def test_label_order_of_rated_images_in_the_multi_task():
     va = torch.tensor([[8.0, 1.0], [1.0, 8.0]])
     logits = torch.tensor([[0.0, 5.0], [5.0, 0.0]])  # folder ids 1, 0
     seen = Seen(va, va, torch.tensor([0, 0]), logits)
-    report = evaluation.report(seen, "reg", Settings("one_stage", "multi"), converter)
+    report = evaluation.report(seen, "reg", DimvaConfig("one_stage", "multi"), converter)
     assert (report["accuracy_authors"], report["accuracy_corrected"]) == (0.0, 1.0)
 
 
@@ -102,7 +102,7 @@ def test_label_order_of_several_labels():
     converter = Converter(torch.tensor([[9.0, 1.0], [1.0, 9.0]]), True, torch.tensor([1, 0]))
     va = torch.tensor([[5.0, 5.0], [5.0, 5.0], [9.0, 1.0]])
     hot = torch.tensor([[1, 0], [1, 1], [0, 0]])
-    seen, settings = Seen(va, va, hot), Settings("one_stage", "single", True)
+    seen, settings = Seen(va, va, hot), DimvaConfig("one_stage", "single", True)
     authors, corrected = (
         evaluation.report(seen, "cls", settings, converter, order)
         for order in ("converter", "folder")
@@ -135,7 +135,7 @@ def test_val_plain_view(parsed):
 def test_finite_loss(finite):
     torch.manual_seed(0)
     logits, va = torch.randn(3, 8), torch.randn(3, 2)
-    method = Dimensional(torch.nn.Identity(), Settings("two_stage", "multi", False, finite))
+    method = Dimensional(torch.nn.Identity(), DimvaConfig("two_stage", "multi", False, finite))
     given = (logits, va, torch.tensor([0, 1, 2]), torch.randn(3, 2), torch.ones(3))
     output = method.losses(*given)
     assert torch.isfinite(output.loss)

@@ -21,7 +21,7 @@ def test_split_file_gives_the_images_that_the_run_would_draw(images, in_process,
     file = draw(in_process, images, tmp_path, 3)
     words = [str(word) for word in tiny()] + ["--seed", "3"]
     own, given = (
-        data.read(build_parser().parse_args([*words, *more]), ("train_va",))
+        data.read(build_parser().parse_args([*words, *more]))
         for more in ([], ["--split", str(file)])
     )
     for name in ("train_va", "val_va", "test_va"):

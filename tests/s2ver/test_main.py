@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 from common import flags, quirks
 from common.engine import checkpoint
 from s2ver import data
-from s2ver.main import QUIRKS
+from s2ver.main import EXPERIMENT
 from s2ver.model import build_model
 from s2ver.options import build_parser
 
@@ -17,8 +17,9 @@ PROTOCOLS = {"best_on_test", "last", "median_last_20", "val_selected"}
 
 def split_of(tiny, *words, folder):
     """The images a command would train on."""
-    args, _ = flags.parse(build_parser, [*tiny, *words])
-    return args, data.split(data.read(args, 1), args, folder / "index.npy")
+    argv = [*tiny, *words, "--save_dir", str(folder)]
+    args, given_flags = flags.parse(build_parser, argv)
+    return args, data.read(args, given_flags)
 
 
 def same_tensors(left, right):
@@ -240,11 +241,11 @@ def test_corrected_turns_on_what_the_register_lists(command, place, tiny):
     seen = command([*tiny, "--corrected"], place)
     assert seen.code == 0, seen.err
     config = seen.json("config.json")
-    corrections = [q.corrected for q in quirks.load(QUIRKS) if q.corrected]
+    corrections = [q.corrected for q in quirks.load(EXPERIMENT.quirks) if q.corrected]
     assert len(corrections) >= 5
     for wanted in corrections:
         assert wanted.items() <= config["arguments"].items()
-    open_ones = {q.name for q in quirks.load(QUIRKS) if not q.corrected}
+    open_ones = {q.name for q in quirks.load(EXPERIMENT.quirks) if not q.corrected}
     assert set(config["quirks_in_force"]) <= open_ones
     assert torch.load(seen.folder / "model_best.pth", weights_only=True)["it"] == 2
 

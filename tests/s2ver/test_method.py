@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from common.engine.method import Progress
-from s2ver.method import S2VER, Weights
+from s2ver.method import S2VER, S2VERConfig
 from s2ver.model import build_model, decay_groups
 
 L, U, C, D = 3, 4, 8, 5
@@ -35,7 +35,7 @@ def outputs(seed=0, sharpness=1.0):
 
 
 def method(**weights):
-    return S2VER(nn.Identity(), C, D, POLARITY, Weights(**weights))
+    return S2VER(nn.Identity(), C, D, POLARITY, S2VERConfig(**weights))
 
 
 LABELS, HIDDEN = torch.tensor([0, 3, 5]), torch.tensor([1, 2, 3, 4])

@@ -18,8 +18,8 @@ sys.path[0] = str(ROOT)
 
 import torch  # noqa: E402
 
-from common.engine.callback import Callback  # noqa: E402
 from common.engine.method import StepOutput  # noqa: E402
+from common.engine.trainer import Callback  # noqa: E402
 from ssfer import pretrain_artefacts, pretrain_distribute  # noqa: E402
 from ssfer.pretrain_method import MaskedPretraining  # noqa: E402
 

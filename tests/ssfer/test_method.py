@@ -71,7 +71,7 @@ def test_teacher_averages_everything_and_cuts_integers():
 def unlabelled() -> dict:
     generator = torch.Generator().manual_seed(2)
     views = {name: torch.randn(4, 3, 2, 2, generator=generator) for name in ("weak", "strong")}
-    return {**views, "label": torch.full((4,), -1), "hidden": torch.tensor([0, 1, 2, 0])}
+    return {**views, "label": torch.full((4,), -1), "true_label": torch.tensor([0, 1, 2, 0])}
 
 
 def semi(settings: TeacherSettings, epoch: int = 0):

@@ -6,8 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from common.cli import UserError, entry_point
-from common.engine.run_folder import log_to
+from common.cli import UserError, entry_point, log_to
 from common.files import write_json
 from common.flags import count, number
 from webemotion import lists

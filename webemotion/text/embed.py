@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import UserError, entry_point
+from common.cli import UserError, entry_point, log_to
 from common.data import pickles
-from common.engine.run_folder import log_to
 from webemotion.text import checkpoint, models
 from webemotion.text.dictionary import read_dictionary
 

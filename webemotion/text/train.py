@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from common import flags
-from common.cli import UserError, choose_device, entry_point
+from common.cli import UserError, choose_device, entry_point, log_to
 from common.data.streams import PassStream, eval_loader
 from common.engine import checkpoint as checkpoints
 from common.engine import launch
-from common.engine.callback import Callback
 from common.engine.method import Batches, Method, Progress, StepOutput, to_device
-from common.engine.run_folder import CONFIG, ENVIRONMENT, RunFolder, environment, log_to
-from common.engine.trainer import Recipe, Trainer
+from common.engine.run_folder import CONFIG, ENVIRONMENT, RunFolder, environment
+from common.engine.trainer import Callback, Recipe, Trainer
 from common.flags import at_least_0, count, number
 from webemotion import lists
 from webemotion.schedule import milestones_of

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cli import UserError, entry_point
+from common.cli import UserError, entry_point, log_to
 from common.data import pickles
-from common.engine.run_folder import log_to
 from common.flags import at_least_0, count
 from webemotion import lists
 from webemotion.text.dictionary import read_dictionary

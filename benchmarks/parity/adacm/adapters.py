@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from adacm import data, objective
-from adacm.method import AdaCM, MarginEvaluator, Weights
+from adacm.method import AdaCM, AdaCMConfig, MarginEvaluator
 from adacm.model import UnitNormResNet
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
@@ -26,7 +26,7 @@ from benchmarks.parity.measure import (
 from benchmarks.parity.registry import adapter
 from common.data.manifest import Manifest
 from common.datasets.readers.rafdb import CLASSES, read_list
-from common.engine.method import StepOutput
+from common.engine.method import Progress, StepOutput
 from common.nn.ema import StateEMA
 
 CPU = torch.device("cpu")
@@ -35,8 +35,8 @@ VIEWS = ("outputs_u", "outputs_u2", "output_strong", "feature_u", "feature_u2")
 
 
 def build_method(model: nn.Module, p: dict) -> AdaCM:
-    weights = {name: p[name] for name in Weights.__dataclass_fields__ if name in p}
-    return AdaCM(model, p["num_classes"], Weights(**weights))
+    weights = {name: p[name] for name in AdaCMConfig.__dataclass_fields__ if name in p}
+    return AdaCM(model, p["num_classes"], AdaCMConfig(**weights))
 
 
 def step_row(output: StepOutput) -> dict[str, Tensor]:
@@ -109,7 +109,7 @@ def thresholds(case: Case) -> dict:
         )
         batches = [{"weak": images, "label": labels} for images, labels in pairs]
         method.epoch.fill_(int(epoch))
-        report = MarginEvaluator(lambda _, given=batches: iter(given), CPU)(method)
+        report = MarginEvaluator(lambda _, given=batches: iter(given))(method, Progress(0, 0, 1, 1))
         rows["threshold"].append(report["margins"])
         rows["mean_loss"].append(report["loss"])
         rows["top1_percent"].append(100 * report["top1"])
@@ -132,13 +132,12 @@ class _State(nn.Module):
 @adapter("adacm/ema")
 def ema(case: Case) -> dict:
     """The average over K steps, the shrinking of the live state, and what both start from."""
-    from adacm.main import SHRINK
 
     p, names = case.params, case.params["keys"]
     given = {name: torch.from_numpy(np.array(array)) for name, array in case.inputs.items()}
     module = _State({name: given[f"model_init.{name}"] for name in names})
     start = {f"entry{i}": given[f"ema_init.{name}"] for i, name in enumerate(names)}
-    average = StateEMA(module, p["alpha"], shrink=SHRINK * p["lr"], start=start)
+    average = StateEMA(module, p["alpha"], shrink=AdaCMConfig.shrink * p["lr"], start=start)
 
     def both() -> dict[str, Tensor]:
         shadow = {f"ema_after.{n}": average.shadow[f"entry{i}"] for i, n in enumerate(names)}

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from adacm.authors_files import best_before
-from adacm.main import SHRINK
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet
 from benchmarks.parity.adacm.adapters import CPU, LETTERS, build_method, step_row
@@ -16,7 +15,7 @@ from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.measure import by_epoch, end_state, seeded_images
 from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
-from common.engine.method import StepOutput
+from common.engine.method import Progress, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.metrics.classification import classification_report
 from common.nn.ema import StateEMA
@@ -34,10 +33,10 @@ class _Recorder(Callback):
         rate = torch.tensor(trainer.rate_used, dtype=torch.float64)
         self.steps.append({**step_row(output), "lr": rate})
 
-    def adapt(self, method: AdaCM) -> dict:
+    def adapt(self, method: AdaCM, progress: Progress) -> dict:
         given = self.margins.batches(int(method.epoch) - 1)
         logits = torch.cat([method.predict(batch["weak"]) for batch in given])
-        report = self.margins(method)
+        report = self.margins(method, progress)
         self.epochs.append(
             {
                 "threshold_logits": logits,
@@ -48,7 +47,7 @@ class _Recorder(Callback):
         )
         return report
 
-    def evaluate(self, method: AdaCM) -> dict:
+    def evaluate(self, method: AdaCM, progress: Progress) -> dict:
         logits, features = method.model(self.images)
         report = classification_report(logits, self.labels)
         self.epochs[-1] |= {
@@ -81,9 +80,11 @@ def trajectory(case: Case) -> dict:
     method = build_method(model, p)
     method.margins.copy_(torch.tensor(p["threshold_start"]))
     start = {f"model.{name}": value for name, value in other.state_dict().items()}
-    ema = StateEMA(method, p["ema_decay"], "model.", shrink=SHRINK * p["lr"], start=start)
+    ema = StateEMA(
+        method, p["ema_decay"], "model.", shrink=method.config.shrink * p["lr"], start=start
+    )
     recorder = _Recorder(
-        MarginEvaluator(_margin_stream(case).batches, CPU),
+        MarginEvaluator(_margin_stream(case).batches),
         seeded_images(p["n_test"], p["size"], p["test_seed"]),
         torch.from_numpy(case.inputs["y_test"]),
     )

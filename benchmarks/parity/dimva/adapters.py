@@ -20,7 +20,7 @@ from common.datasets.readers.folder import read_folders
 from common.metrics.regression import pearson
 from dimva import data, evaluation, objective
 from dimva.evaluation import Seen
-from dimva.method import Settings
+from dimva.method import DimvaConfig
 from dimva.model import DimensionalResNet, freeze
 
 
@@ -229,7 +229,7 @@ def predict(case: Case) -> dict:
     label = torch.from_numpy(case.inputs["label"]).flatten(0, 1)
     seen = Seen(flat["pred_va"], flat["va"], label, flat.get("pred_logits"))
     mode = "one_stage" if p["alpha"] == 0.5 else "two_stage"
-    settings = Settings(mode, p["task"], p["cls_type"] == "multilabel")
+    settings = DimvaConfig(mode, p["task"], p["cls_type"] == "multilabel")
     converter = data.build_converter(name, lexicon_of(case))
     report = evaluation.report(seen, p["type"], settings, converter)
     both = evaluation.categories(seen, p["type"], settings, converter)

@@ -14,15 +14,14 @@ from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.registry import adapter
 from common.cli import UserError
 from common.data.streams import GivenStream
-from common.engine.method import Method, StepOutput
+from common.engine.method import Method, Progress, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
-from dimva import authors_files, evaluation
+from dimva import authors_files, data, evaluation
 from dimva.authors_files import Files
-from dimva.evaluation import JUDGED
-from dimva.method import Dimensional, Settings
+from dimva.evaluation import JUDGED, by_role
+from dimva.method import Dimensional, DimvaConfig
 from dimva.model import LAST_STAGE, DimensionalResNet, build_optimizer, freeze, schedule
 from dimva.selection import Selection
-from dimva.train import by_role
 
 CPU = torch.device("cpu")
 
@@ -55,7 +54,7 @@ def trajectory(case: Case) -> dict:
     fill_state_dict(model, p["fill_seed"])
     scale_state_dict(model, p["scale"])
     trainable = freeze(model, LAST_STAGE if p["mode"] == "two_stage" else 0)
-    method = Dimensional(model, Settings(p["mode"], p["task"], multilabel))
+    method = Dimensional(model, DimvaConfig(p["mode"], p["task"], multilabel))
     optimizer = build_optimizer(model.parameters(), p["lr"], p["decay"])
     recorder = _Recorder()
     trainer = Trainer(
@@ -153,7 +152,7 @@ class _Prescribed:
     def __init__(self, values: np.ndarray, trace: list[str], name: str):
         self.values, self.trace, self.name, self.epoch = values, trace, name, 0
 
-    def __call__(self, method: Method) -> dict:
+    def __call__(self, method: Method, progress: Progress) -> dict:
         self.trace.append(self.name)
         self.epoch += 1
         return {JUDGED: float(self.values[self.epoch - 1])}
@@ -163,7 +162,7 @@ class _Prescribed:
 def selection(case: Case) -> dict:
     """Which epochs are saved, when training ends and which weights are tested."""
     p, values = case.params, case.inputs["valence_r"]
-    plan = evaluation.plan(p["mode"], p["task"])
+    plan = data.plan(p["mode"], p["task"])
     trace: list[str] = []
     named = {n: _Prescribed(values, trace, f"{n}:{kind}") for n, kind in plan.evaluations}
     method = _Counting()

@@ -26,18 +26,17 @@ from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.engine.method import StepOutput
 from common.nn.schedule import cosine_multiplier
-from s2ver.authors_files import index_file
 from s2ver.data import labelled_views, test_views, unlabelled_views
-from s2ver.method import S2VER, Weights
+from s2ver.method import S2VER, S2VERConfig
 from s2ver.model import build_model, build_optimizer, decay_groups
 
 POLARITY = [1, 0, 1, 1, 0, 1, 0, 0]  # the authors' eight classes
-WEIGHTS = tuple(Weights.__dataclass_fields__)
+WEIGHTS = tuple(S2VERConfig.__dataclass_fields__)
 
 
 def build_method(model, p: dict) -> S2VER:
     classes = p["num_classes"]
-    weights = Weights(**{name: p[name] for name in WEIGHTS if name in p})
+    weights = S2VERConfig(**{name: p[name] for name in WEIGHTS if name in p})
     polarity = POLARITY if classes == len(POLARITY) else [1] * classes
     return S2VER(model, classes, p["low_dim"], polarity, weights)
 
@@ -111,7 +110,7 @@ def split(case: Case) -> dict:
     p, labels = case.params, case.inputs["labels"]
     np.random.seed(p["numpy_seed"])
     with tempfile.TemporaryDirectory() as folder:
-        file = index_file(Path(folder), "case", p["num_labels"])
+        file = Path(folder) / "index.npy"
         if p["source"] == "dump":
             np.save(file, case.inputs["given_index"])
         given = case.inputs["given_index"] if p["source"] == "index" else None

@@ -16,7 +16,7 @@ from benchmarks.parity.registry import adapter
 from benchmarks.parity.s2ver.adapters import build_method, step_row
 from common.data.streams import GivenStream
 from common.engine import checkpoint
-from common.engine.method import Method, StepOutput
+from common.engine.method import Method, Progress, StepOutput
 from common.engine.run_folder import RunFolder
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.metrics.classification import classification_report
@@ -42,7 +42,7 @@ class _Recorder(Callback):
         rate = torch.tensor(trainer.rate_used, dtype=torch.float64)
         self.steps.append({**step_row(output, trainer.method), "lr": rate})
 
-    def evaluate(self, method: S2VER) -> dict:
+    def evaluate(self, method: S2VER, progress: Progress) -> dict:
         logits, features = method.model(self.images)
         report = classification_report(logits, self.labels)
         self.epochs.append(
@@ -100,7 +100,7 @@ def _given_streams(case: Case) -> dict[str, GivenStream]:
         labelled.append([])
         unlabelled.append([])
         for k, seeds in enumerate(steps):
-            y, hidden = (torch.from_numpy(case.inputs[n][epoch, k]) for n in ("y_lb", "y_ulb"))
+            y, true_label = (torch.from_numpy(case.inputs[n][epoch, k]) for n in ("y_lb", "y_ulb"))
             labelled[-1].append(
                 {"weak": seeded_images(p["n_lb"], p["size"], seeds["x_lb"]), "label": y}
             )
@@ -108,7 +108,7 @@ def _given_streams(case: Case) -> dict[str, GivenStream]:
                 view: seeded_images(p["n_ulb"], p["size"], seeds[f"x_ulb_{short}"])
                 for view, short in (("weak", "w"), ("strong0", "s0"), ("strong1", "s1"))
             }
-            unlabelled[-1].append({**three, "label": hidden})
+            unlabelled[-1].append({**three, "label": true_label})
     return {"labelled": GivenStream(labelled), "unlabelled": GivenStream(unlabelled)}
 
 
@@ -160,7 +160,7 @@ class _EmaRecorder(Callback):
         self.seen: list[dict[str, Tensor]] = []
         self.saved: list[dict] = []
 
-    def evaluate(self, method: _StubMethod) -> dict:
+    def evaluate(self, method: _StubMethod, progress: Progress) -> dict:
         self.seen.append(method.model.values())
         return {"top1": 0.5}
 
@@ -181,7 +181,7 @@ def ema(case: Case) -> dict:
     recorder = _EmaRecorder()
     reload = {"model.w": given["resume_ema_w"]} if p["resume"] else None
     with tempfile.TemporaryDirectory() as folder:
-        run = RunFolder(Path(folder))
+        run = RunFolder(Path(folder), may_write=True)
         Trainer(
             method,
             _Writer(model, given),

@@ -186,12 +186,12 @@ def semi_step(case: Case) -> dict:
     """The loss from given logits."""
     p = case.params
     names = ("outputs_x", "labels_x", "logits_u_w", "logits_u_s", "labels_u")
-    logits, labels, weak, strong, hidden = given(case, *names)
+    logits, labels, weak, strong, true_label = given(case, *names)
     for leaf in (logits, weak, strong):
         leaf.requires_grad_()
     kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher")
     method = EMATeacher(nn.Identity(), TeacherSettings(**{name: p[name] for name in kept}))
-    output = method.losses(logits, labels, weak, strong, hidden, p["epoch"])
+    output = method.losses(logits, labels, weak, strong, true_label, p["epoch"])
     output.loss.backward()
     out = {
         "loss_x": output.logs["loss_x"],

@@ -14,7 +14,7 @@ from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
 from benchmarks.results_file import Results, compared, drawn
 from benchmarks.statistics import Verdict
-from common.engine.launch import DRAWN
+from benchmarks.results_file import DRAWN
 from common.metrics.protocols import four_protocols
 
 CLASSES = ["awe", "<b>fear</b>"]

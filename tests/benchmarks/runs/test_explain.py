@@ -10,7 +10,7 @@ from benchmarks.results_file import ROOT
 from benchmarks.runs import explain, programs
 from common import quirks
 from common.cli import UserError
-from common.engine.launch import plain
+from common.flags import plain
 
 ROWS = ledger.load()
 

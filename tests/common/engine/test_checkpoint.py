@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from common.cli import UserError
-from common.engine import checkpoint
+from common.engine import checkpoint, state
 
 
 class Harmful:
@@ -112,8 +112,8 @@ def test_generators_go_on_where_they_were(tmp_path):
         return random.gauss(0, 1), np.random.normal(), torch.rand(2).tolist()
 
     draws()  # leaves half of a pair of Gaussian numbers in the first two generators
-    checkpoint.save({"rng": checkpoint.rng_state()}, tmp_path / "rng.ckpt")
+    checkpoint.save({"rng": state.rng_state()}, tmp_path / "rng.ckpt")
     expected = draws()
     draws()
-    checkpoint.set_rng_state(checkpoint.load(tmp_path / "rng.ckpt")["rng"])
+    state.set_rng_state(checkpoint.load(tmp_path / "rng.ckpt")["rng"])
     assert draws() == expected

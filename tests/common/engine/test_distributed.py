@@ -1,5 +1,7 @@
 """Finding out which process of how many this is."""
 
+from argparse import Namespace
+
 import pytest
 import torch
 
@@ -41,9 +43,9 @@ def test_place_is_what_the_launcher_says(monkeypatch, variables, flags, expected
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     if isinstance(expected, str):
         with pytest.raises(UserError, match=expected):
-            distributed.find_place(**flags)
+            distributed.find_place(Namespace(**flags))
     else:
-        assert distributed.find_place(**flags) == distributed.Place(*expected)
+        assert distributed.find_place(Namespace(**flags)) == distributed.Place(*expected)
 
 
 def test_one_process_agrees_with_itself():

@@ -12,24 +12,23 @@ from torch import nn
 from common.cli import Interrupted
 from common.data.streams import GivenStream
 from common.engine import checkpoint
-from common.engine.callback import Callback
 from common.engine.method import Method, StepOutput
 from common.engine.pseudo_labels import COLUMNS, FIGURE, TABLE, PseudoLabelDiagnostics
 from common.engine.run_folder import LAST, METRICS, RunFolder
-from common.engine.trainer import Recipe, Trainer
+from common.engine.trainer import Callback, Recipe, Trainer
 
 CLASSES = ("calm", "joy", "fear")
 NO_ROW: dict = {"epoch": 1}
 
 
-def step(label, mask, score, hidden=None, threshold=None) -> StepOutput:
+def step(label, mask, score, true_label=None, threshold=None) -> StepOutput:
     details = {
         "pseudo_label": torch.tensor(label),
         "mask": torch.tensor(mask),
         "score": torch.tensor(score),
     }
-    if hidden is not None:
-        details["hidden"] = torch.tensor(hidden)
+    if true_label is not None:
+        details["true_label"] = torch.tensor(true_label)
     if threshold is not None:
         details["threshold"] = torch.tensor(threshold)
     return StepOutput(torch.tensor(0.0), {}, details)
@@ -51,7 +50,7 @@ class Linear(Method):
         score, label = torch.softmax(logits, dim=1).max(dim=1)
         details = {"pseudo_label": label, "mask": score > 0.4, "score": score.detach()}
         loss = nn.functional.cross_entropy(logits, batch["label"])
-        return StepOutput(loss, {}, {**details, "hidden": batch["label"]})
+        return StepOutput(loss, {}, {**details, "true_label": batch["label"]})
 
     def predict(self, images):
         return self.layer(images)

@@ -40,7 +40,7 @@ def trainer(schedule_per="step", callbacks=(), run=None) -> Trainer:
         {},
         Recipe(4, 3, schedule_per=schedule_per),
         torch.device("cpu"),
-        {"test": lambda m: {"top1": 0.5}},
+        {"test": lambda method, progress: {"top1": 0.5}},
         run=run,
         callbacks=callbacks,
     )
