@@ -20,7 +20,7 @@ from common.data.randaugment import RandAugment
 from common.data.streams import ShuffledStream, eval_loader
 from common.data.views import to_normalised_tensor
 from common.datasets.readers import affectnet, ferplus, rafdb, sfew
-from common.datasets.readers.expressions import read_class_folders
+from common.datasets.readers.folder import read_class_folders
 
 log = logging.getLogger(__name__)
 

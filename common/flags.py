@@ -166,11 +166,12 @@ def add_laboratory_flags(
     return group
 
 
-def add_machine_flags(group: _Group, add: Callable | None = None) -> None:
+def add_machine_flags(group: _Group, add: Callable | None = None, device: str = "auto") -> None:
     """Add what says how to run, not what to compute.
 
     Args:
         add: adds a flag; `group`'s own ``add_argument`` when None.
+        device: the default of ``--device``.
     """
     for flag, settings in (
         (
@@ -180,7 +181,7 @@ def add_machine_flags(group: _Group, add: Callable | None = None) -> None:
         ("--channels_last", {"help": "memory layout that convolutions prefer"}),
         ("--compile", {"help": "compile the network with torch.compile"}),
         ("--fast", {"help": "all that changes results by no more than noise"}),
-        ("--device", {"default": "auto", "help": "auto, cpu, cuda or cuda:N"}),
+        ("--device", {"default": device, "help": "auto, cpu, cuda or cuda:N"}),
         (
             "--stop_after_epoch",
             {"type": at_least_0, "default": 0, "help": "leave, resumable, after this epoch"},

@@ -11,9 +11,8 @@ from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.streams import SampledStream, eval_loader
-from common.datasets import registry
+from common.datasets import catalogue
 from common.datasets.readers.folder import read_folders, unknown_dataset
-from common.flags import GivenFlags
 from s2ver.authors_files import index_to_read
 
 Views = dict[str, Callable]
@@ -48,9 +47,9 @@ def read_manifest(args) -> Manifest:
         UserError: unknown dataset, missing folders, another class count, too many bad images.
     """
     given = [args.train_data_dir, args.test_data_dir]
-    if registry.describe(args.dataset) is None and not all(given):
+    if catalogue.describe(args.dataset) is None and not all(given):
         raise unknown_dataset(args.dataset)
-    train, test = registry.default_folders(args.dataset, Path(args.data_dir))
+    train, test = catalogue.default_folders(args.dataset, Path(args.data_dir))
     folders = {
         "train": Path(args.train_data_dir or train),
         "test": Path(args.test_data_dir or test),
@@ -106,7 +105,7 @@ def polarity(args, classes: tuple[str, ...]) -> list[int]:
         UserError: codes that do not fit the classes.
     """
     if args.polarity == "dataset":
-        return registry.polarity(args.dataset, classes)
+        return catalogue.polarity(args.dataset, classes)
     if args.polarity == "equal":
         return [1] * args.num_classes
     try:

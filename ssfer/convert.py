@@ -13,7 +13,7 @@ from common.cli import UserError, entry_point, log_to
 from common.files import replacing
 from common.flags import count
 from ssfer.checkpoints import HEAD, Report, fit_state, read_weights
-from ssfer.mae import DECODERS, build_mae
+from ssfer.pretrain.mae import DECODERS, build_mae
 from ssfer.vit import SIZES, build_vit
 
 log = logging.getLogger(__name__)

@@ -64,7 +64,7 @@ def read(dataset: str, folders: dict[str, Path], num_classes: int, workers: int 
     """
     hint = (
         "expected <folder>/<class>/<image>; --traindir and --testdir name the folders, and `python "
-        "-m common.data twin rafdb_folders --out RAF-DB` draws a stand-in"
+        "-m common.datasets twin rafdb_folders --out RAF-DB` draws a stand-in"
     )
     manifest = read_folders(dataset, folders, hint=hint)
     place, found = next(iter(folders.values())), manifest.classes
@@ -146,7 +146,7 @@ def check_share(train: Manifest, percent: float) -> None:
 
 
 def draw_split(train: Manifest, labels: float, seed: int) -> Split:
-    """The first draw of the published code with this seed, as `common.data split` asks for it.
+    """The first draw of the published code with this seed, as `common.datasets split` asks for it.
 
     Args:
         labels: share of every class, 0..1.

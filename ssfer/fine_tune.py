@@ -109,7 +109,7 @@ def _run(argv: list[str]) -> int:
     device = choose_device(args.device, args.gpu)
     register = quirks.load(QUIRKS)
     launch.settle(args, explicit, device, register)
-    split_files.settle(args, explicit, "anno_percent", share=True)
+    split_files.resolve(args, explicit, "anno_percent", share=True)
     _check(args, explicit)
     goes_on = _claim(args, explicit)
 

@@ -21,7 +21,7 @@ PARSERS = {
     "s2ver/main.py": "s2ver.options",
     "adacm/main.py": "adacm.options",
     "dimva/train.py": "dimva.options",
-    "ssfer/pretrain_distribute.py": "ssfer.pretrain_options",
+    "ssfer/pretrain_distribute.py": "ssfer.pretrain.options",
     "ssfer/fine_tune.py": "ssfer.options",
     "ssfer/fine-tune.py": "ssfer.options",
     "ssfer/evaluate.py": "ssfer.evaluate",

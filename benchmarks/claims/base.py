@@ -15,8 +15,8 @@ from benchmarks import commands, results_file
 from benchmarks.commands import words
 from benchmarks.results_file import RESULTS, Results
 from common.cli import UserError
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS
 from common.engine.run_folder import SUMMARY
 from common.flags import at_least_0
 
@@ -58,7 +58,7 @@ def stand_in(name: str, folder: Path, scale: float, size: int | None = None) -> 
         if data_command.main(flags):
             raise UserError("the stand-in data could not be drawn.")
     mark = read_json(folder / DRAWN_MARK)
-    if (mark["scale"], mark["generator"]) != (scale, TWINS[name][1]):
+    if (mark["scale"], mark["generator"]) != (scale, STANDINS[name].version):
         raise UserError(
             f"{folder} was drawn otherwise (scale {mark['scale']}, version {mark['generator']}) "
             "than this comparison needs; delete the folder, and the runs beside it, or give "

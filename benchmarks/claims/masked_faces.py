@@ -24,9 +24,10 @@ from benchmarks.claims import base
 from benchmarks.claims.base import read_json, read_lines
 from benchmarks.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
-from ssfer import fine_tune, pretrain_distribute
+from ssfer import fine_tune
 from ssfer.authors_files import RESULTS as RUN_RESULTS
-from ssfer.pretrain_options import NAME
+from ssfer.pretrain import main as pretraining
+from ssfer.pretrain.options import NAME
 
 FACES, UNLABELLED = "rafdb_folders", "unlabelled_faces"
 RANDOM, MASKED, TEACHER = "random, stage 2", "MAE, stage 2", "stage 3"
@@ -124,7 +125,7 @@ class MaskedFaces(base.Comparison):
                 batch=64 if size.unlabelled_scale >= 0.005 else 16,
             )
             flags += ["--resume", str(out / LAST)] if (out / LAST).exists() else []
-            base.must(pretrain_distribute.main(flags), f"the pre-training in {out}")
+            base.must(pretraining.main(flags), f"the pre-training in {out}")
         return file
 
     def tune(self, seed: int, start: str | Path, run: Path) -> list[dict]:

@@ -23,8 +23,8 @@ from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
 from benchmarks.results_file import DRAWN
 from common.cli import UserError, log_to
+from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import TWINS as GENERATORS
 from common.metrics.protocols import MEANING
 
 NEXT = """\
@@ -42,7 +42,7 @@ def draw_data(twin: str, size: Size, out: Path) -> int:
         there = read_json(folder / DRAWN_MARK)
     except (OSError, ValueError):
         there = {}
-    identity = {**wanted, "generator": GENERATORS[twin][1]}
+    identity = {**wanted, "generator": STANDINS[twin].version}
     if isinstance(there, dict) and all(there.get(k) == v for k, v in identity.items()):
         print(f"{folder} is there already.")
         return 0

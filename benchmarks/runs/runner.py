@@ -24,11 +24,10 @@ from benchmarks.results_file import ROOT
 from benchmarks.runs.planning import Job, Stage
 from benchmarks.runs.programs import Need
 from common.cli import UserError
-from common.datasets import readers
+from common.datasets import catalogue
 from common.datasets.doctor import examine
-from common.datasets.published import differences
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 from common.engine import checkpoint
 from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, SUMMARY
 from common.files import write_json
@@ -67,14 +66,14 @@ def look_at(need: Need) -> tuple[str | None, list[str]]:
     """
     if not need.reader:
         return (None if need.path.exists() else f"there is no {need.path}."), []
-    has_reader = readers.canonical(need.reader) in readers.READERS
+    has_reader = catalogue.canonical(need.reader) in catalogue.DATASETS
     if not need.path.is_dir():
         errors = examine(need.reader, need.path, workers=1, near=False).errors if has_reader else []
         return (errors[0] if errors else f"there is no folder {need.path}."), []
     if not has_reader:
         return None, []
     try:
-        return None, differences(readers.reader(need.reader)(need.path))
+        return None, catalogue.differences(catalogue.reader(need.reader)(need.path))
     except UserError as refusal:
         return str(refusal), []
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import json
 import logging
 import os
-import struct
-import tempfile
+import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torchvision
+from filelock import FileLock
 from PIL import Image
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
@@ -31,13 +29,13 @@ from common.data.dataset import open_rgb
 from common.data.images import content_digests
 from common.data.manifest import Manifest
 from common.data.randaugment import RandAugment
+from common.files import replacing
 
 log = logging.getLogger(__name__)
 
 Views = dict[str, Callable]
 Opener = Callable[[str], Image.Image]
-MAGIC = b"emolab-pixels-1\n"
-FOOTER = struct.Struct("<QI")  # bytes of the index, its checksum; then MAGIC
+FORMAT = "emolab-pixels-2"  # part of the key: raised when the files change their form
 AHEAD = 256  # images that are decoded before they are written
 
 
@@ -127,13 +125,16 @@ def identity(cached_as: str | None) -> str | None:
 
 
 def opener(
-    args: argparse.Namespace, whole: Manifest, views: Views, open_image: Opener | None = None
+    args: argparse.Namespace,
+    cache_manifest: Manifest,
+    views: Views,
+    open_image: Opener | None = None,
 ) -> Opener | None:
     """What opens the images of a dataset: `open_image`, or the cache that the flags ask for.
 
     Args:
         args: ``cache``, ``cache_exact``, ``num_workers``.
-        whole: all images of the split, so that its parts share one cache.
+        cache_manifest: all images of the split, so that its parts share one cache.
         views: of the dataset.
         open_image: decodes a path; None: :func:`common.data.dataset.open_rgb`.
 
@@ -149,7 +150,7 @@ def opener(
             "--cache_exact keeps those images at full size.",
             ", ".join(views),
         )
-    paths = [str(whole.root / p) for p in whole.table["path"]]
+    paths = [str(cache_manifest.root / p) for p in cache_manifest.table["path"]]
     return cached(args.cache, paths, asked, open_image or open_rgb, max(1, args.num_workers))
 
 
@@ -167,22 +168,24 @@ def cached(
         folder.mkdir(parents=True, exist_ok=True)
         key = _key(_digests(_signature(paths)), asked, open_image)
         file = folder / f"{key}.pixels"
-        with _lock(folder / f"{key}.lock"):
-            if not _whole(file):
+        with FileLock(folder / f"{key}.lock"):
+            try:
+                index = _read_index(file)
+            except ValueError as reason:
                 if file.exists():
-                    log.warning("%s is half-written or damaged and is made anew", file)
-                _build(file, paths, asked, open_image, workers)
+                    log.warning("%s is half-written or damaged (%s): made anew", file, reason)
+                index = _build(file, paths, asked, open_image, workers)
     except OSError as error:
         raise UserError(
             f"the cache in {folder} cannot be made ({error.strerror or error}: "
             f"{error.filename or folder}); give another --cache or do without."
         ) from None
-    return CachedImages(file, paths)
+    return CachedImages(file, paths, index)
 
 
 def _signature(paths: list[str]) -> tuple[tuple[str, int, int], ...]:
-    found = [(path, os.stat(path)) for path in paths]
-    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in found)
+    stats = [(path, os.stat(path)) for path in paths]
+    return tuple((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
 
 
 @lru_cache(maxsize=16)  # the streams of a run share their images
@@ -193,7 +196,7 @@ def _digests(signature: tuple[tuple[str, int, int], ...]) -> list[str]:
 def _key(digests: list[str], asked: Plan, open_image: Opener) -> str:
     function = getattr(open_image, "func", open_image)  # of a partial
     said = {
-        "format": MAGIC.decode().strip(),
+        "format": FORMAT,
         "transform": asked.transform,
         "opened_by": f"{function.__module__}.{function.__qualname__}",
         "with": sorted(map(str, getattr(open_image, "keywords", {}).items())),
@@ -203,117 +206,75 @@ def _key(digests: list[str], asked: Plan, open_image: Opener) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Alone among the processes of this machine, where its file system can lock.
+def _build(
+    file: Path, paths: list[str], asked: Plan, open_image: Opener, workers: int
+) -> dict[str, np.ndarray]:
+    """Write the pixels one after another, then the index; returns the index."""
 
-    Elsewhere two processes do the same work, and the last whole file stays.
-    """
-    with open(path, "w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except (ImportError, OSError):
-            log.debug("no lock on %s", path)
-        yield
-
-
-def _build(file: Path, paths: list[str], asked: Plan, open_image: Opener, workers: int) -> None:
     def pixels(path: str) -> np.ndarray:
         image = open_image(path)
         return np.asarray(image if asked.size is None else F.resize(image, [asked.size]))
 
-    offset, offsets, shapes, sums = 0, [], [], []
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out, ThreadPoolExecutor(workers) as pool:
-            bar = tqdm(total=len(paths), desc=f"cache {file.name[:8]}", unit="image", leave=False)
-            for start in range(0, len(paths), AHEAD):
-                for array in pool.map(pixels, paths[start : start + AHEAD]):
-                    data = array.tobytes()
-                    out.write(data)
-                    offsets.append(offset)
-                    shapes.append(array.shape[:2])
-                    sums.append(zlib.crc32(data))
-                    offset += len(data)
-                    bar.update()
-            bar.close()
-            index = io.BytesIO()
-            np.savez(
-                index,
-                offset=np.array(offsets, np.int64),
-                shape=np.array(shapes, np.int64),
-                crc=np.array(sums, np.uint32),
-            )
-            body = index.getvalue()
-            out.write(body + FOOTER.pack(len(body), zlib.crc32(body)) + MAGIC)
-            out.flush()
-            os.fsync(out.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    log.info(
-        "cache: %d images (%s) in %s, %.0f MB", len(paths), asked.transform, file, offset / 1e6
-    )
+    shapes, sums = [], []
+    bar = tqdm(total=len(paths), desc=f"cache {file.name[:8]}", unit="image", leave=False)
+    with replacing(file) as part, open(part, "wb") as out, ThreadPoolExecutor(workers) as pool, bar:
+        for start in range(0, len(paths), AHEAD):
+            for array in pool.map(pixels, paths[start : start + AHEAD]):
+                data = array.tobytes()
+                out.write(data)
+                shapes.append(array.shape[:2])
+                sums.append(zlib.crc32(data))
+                bar.update()
+    shape = np.array(shapes, np.int64).reshape(-1, 2)
+    index = {"shape": shape, "crc": np.array(sums, np.uint32)}
+    with replacing(_index_file(file)) as part, open(part, "wb") as out:
+        np.savez(out, **index)
+    total = file.stat().st_size / 1e6
+    log.info("cache: %d images (%s) in %s, %.0f MB", len(paths), asked.transform, file, total)
+    return index
 
 
-def _whole(file: Path) -> bool:
-    try:
-        _read_index(file)
-    except (OSError, ValueError):
-        return False
-    return True
+def _index_file(file: Path) -> Path:
+    return file.with_suffix(".index")
 
 
 def _read_index(file: Path) -> dict[str, np.ndarray]:
-    """Offsets, shapes and checksums at the end of a cache file.
+    """``shape`` int64 [n, 2] (height, width) and ``crc`` uint32 [n] of a cache file's images.
 
     Raises:
-        ValueError: the file is not whole.
+        ValueError: the file or its index is not whole.
     """
-    tail = FOOTER.size + len(MAGIC)
-    with open(file, "rb") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        if size < tail:
-            raise ValueError("too short")
-        stream.seek(size - tail)
-        footer = stream.read(tail)
-        length, crc = FOOTER.unpack(footer[: FOOTER.size])
-        if footer[FOOTER.size :] != MAGIC or length > size - tail:
-            raise ValueError("no index at its end")
-        stream.seek(size - tail - length)
-        body = stream.read(length)
-    if zlib.crc32(body) != crc:
-        raise ValueError("its index is damaged")
-    with np.load(io.BytesIO(body), allow_pickle=False) as index:
-        found = {name: index[name] for name in index.files}
-    shape = found["shape"]
-    if int((shape[:, 0] * shape[:, 1] * 3).sum()) != size - tail - length:
+    try:
+        with np.load(_index_file(file), allow_pickle=False) as content:
+            index = {name: content[name] for name in ("shape", "crc")}
+        size = file.stat().st_size
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        raise ValueError("it has no whole index") from None
+    if int(3 * index["shape"].prod(axis=1).sum()) != size:
         raise ValueError("pixels are missing")
-    return found
+    return index
 
 
 class CachedImages:
     """Opens images from a cache file: path -> RGB image. May be sent to other processes.
 
     Args:
-        file: whole cache file.
+        file: whole cache file, the uint8 [height, width, 3] of every image one after another.
         paths: of the images in it, in their order.
+        index: their ``shape`` and ``crc``.
     """
 
-    def __init__(self, file: Path, paths: list[str]):
-        self.file, self._place = file, {path: i for i, path in enumerate(paths)}
-        self._index = _read_index(file)
+    def __init__(self, file: Path, paths: list[str], index: dict[str, np.ndarray]):
+        self.file, self._position = file, {path: i for i, path in enumerate(paths)}
+        self._index = index
+        self._start = np.concatenate([[0], np.cumsum(3 * index["shape"].prod(axis=1))])
         self._pixels: np.memmap | None = None
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, "_pixels": None}  # every process maps the file itself
 
     def __contains__(self, path: str) -> bool:
-        return path in self._place
+        return path in self._position
 
     def __call__(self, path: str) -> Image.Image:
         """The stored image.
@@ -321,13 +282,12 @@ class CachedImages:
         Raises:
             UserError: its bytes are damaged, or the file went away.
         """
-        i = self._place[path]
+        i = self._position[path]
         height, width = self._index["shape"][i].tolist()
-        start = int(self._index["offset"][i])
         try:
             if self._pixels is None:
                 self._pixels = np.memmap(self.file, np.uint8, mode="r")
-            data = self._pixels[start : start + height * width * 3]
+            data = self._pixels[self._start[i] : self._start[i + 1]]
         except OSError as error:
             raise UserError(
                 f"the cache {self.file} cannot be read any more ({error.strerror}); resume the "

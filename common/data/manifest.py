@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from common.cli import UserError
+
+
+class Kind(Enum):
+    """What a note is about."""
+
+    OTHER = "other"
+    MISSING = "listed images that are not there"
+    COUNTS = "counts other than published"
+    REPEATED = "images that stand in the dataset twice"
+    EMPTY = "a class without images"
+
+
+class Note(str):
+    """A sentence about the data, with its kind."""
+
+    kind: Kind
+
+    def __new__(cls, text: str, kind: Kind = Kind.OTHER):
+        note = super().__new__(cls, text)
+        note.kind = kind
+        return note
 
 
 @dataclass
@@ -23,7 +45,8 @@ class Manifest:
         table: columns ``path`` (str), ``label`` (int64), ``split`` (str) and whatever targets the
             dataset has (``dist``, ``valence``, ``arousal``, ``tags``).
         drawn: True when the images are drawn stand-ins; every report says so.
-        notes: sentences about the data that a run's log should repeat.
+        notes: sentences about the data that a run's log should repeat, each a text or a
+            :class:`Note`.
         form: which of the forms the dataset is handed around in was found, e.g. ``official``.
     """
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import collections
 import io
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.cli import UserError
+from common.files import replacing
 
 PROTOCOL = 2
 """Written so that Python 2 and 3 can both read it."""
@@ -139,17 +138,8 @@ def write_bytes(content: bytes, path: Path) -> None:
     Raises:
         UserError: the place cannot be written.
     """
-    path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with replacing(path) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp's are for the owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

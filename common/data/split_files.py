@@ -4,55 +4,21 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from common.cli import UserError
-from common.data.check import drop_unreadable
 from common.data.images import content_digests
 from common.data.manifest import Manifest
-from common.data.splits import Split, draw_balanced, hold_out_validation
-from common.datasets import readers
-from common.datasets.tables import counts_table
-from common.flags import a_seed, count, number
+from common.data.splits import Split
+from common.files import replacing
 
 FORMAT = 1
 PARTS = ("labelled", "unlabelled", "validation")
-
-# (training images, labelled images or their share, seed) -> Split
-Draw = Callable[[Manifest, float, int], Split]
-PROTOCOLS: dict[str, Draw] = {"balanced": draw_balanced}
-"""Ways of drawing that belong to no package; a package's name stands for its ``draw_split``."""
-
-
-def protocol(name: str) -> Draw:
-    """A way of drawing: one of :data:`PROTOCOLS`, or ``draw_split`` of ``<name>/data.py``.
-
-    Raises:
-        UserError: neither.
-    """
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
-    home = Path(__file__).resolve().parents[2]
-    if name.isidentifier() and (home / name / "data.py").is_file():
-        draw = getattr(importlib.import_module(f"{name}.data"), "draw_split", None)
-        if draw is not None:
-            return draw
-    packages = sorted(p.parent.name for p in home.glob("*/data.py") if _draws(p))
-    raise UserError(
-        f"no protocol is called {name}; known are {', '.join([*PROTOCOLS, *packages])}."
-    )
-
-
-def _draws(path: Path) -> bool:
-    return "draw_split" in path.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -162,12 +128,8 @@ def write(content: dict, path: Path) -> str:
         raise UserError(f"{path} holds another split; choose another --out or delete it.")
     lines = [f"  {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in content.items()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write("{\n" + ",\n".join(lines) + "\n}\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        with replacing(path) as part:
+            part.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror}); choose another --out."
@@ -225,12 +187,12 @@ def use(path: Path, train: Manifest, test: Manifest | None) -> Split:
             raise UserError(
                 f"{path} was drawn from other images than these {len(images)} {name} images (their "
                 "bytes, labels or order differ); draw a split of this copy with `python -m "
-                "common.data split`."
+                "common.datasets split`."
             )
     return file.split
 
 
-def settle(
+def resolve(
     args: argparse.Namespace, given_flags: Iterable[str], labels: str, share: bool = False
 ) -> None:
     """Make the labels asked for those of ``--split``, in place, where a split file is given.
@@ -277,53 +239,3 @@ def record(split: Split) -> dict:
         "labelled_hash": hashlib.sha256(split.labelled.tobytes()).hexdigest(),
         **{part: len(getattr(split, part)) for part in PARTS},
     }
-
-
-def add(commands) -> None:
-    """Add ``split`` to the parser's sub-commands."""
-    parser = commands.add_parser(
-        "split",
-        help="draw which images are labelled, as a file that trainings take with --split",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    share = number(float, low=0, below=1)
-    add = parser.add_argument
-    add("name", metavar="NAME", help=", ".join(sorted(readers.READERS)))
-    add("root", metavar="DIR", type=Path, help="folder of the dataset")
-    add("--protocol", required=True, help=f"{', '.join(PROTOCOLS)}, or a package's name")
-    add("--labels", required=True, type=_labels, metavar="N", help="images, or a share below 1")
-    add("--seed", type=a_seed, default=0, help="of the draw; a package's --seed gives its own")
-    add("--val_fraction", type=share, default=0.0, help="share of the rest that is held out")
-    add("--out", type=Path, default=Path("."), metavar="DIR", help="folder of the file")
-    add("--workers", type=count, default=2, help="threads that check the images")
-    parser.set_defaults(run=run)
-
-
-def _labels(text: str) -> int | float:
-    value = float(text)
-    if not 0 < value < float("inf") or (value >= 1 and value != int(value)):
-        raise argparse.ArgumentTypeError(f"{text} is neither a number of images nor a share")
-    return int(value) if value >= 1 else value
-
-
-def run(args: argparse.Namespace) -> int:
-    """Draw and write a split file.
-
-    Raises:
-        UserError: the dataset, the protocol or the number of labels does not fit.
-    """
-    draw = protocol(args.protocol)
-    manifest = drop_unreadable(readers.reader(args.name)(args.root), args.workers)
-    train = manifest.split("train")
-    split = draw(train, args.labels, args.seed)
-    split = hold_out_validation(split, train.labels, args.val_fraction, args.seed)
-    held = f".v{args.val_fraction:g}" if args.val_fraction else ""
-    name = f"{readers.canonical(args.name)}.{args.protocol}.{args.labels}.s{args.seed}{held}"
-    asked = {"protocol": args.protocol, "labels": args.labels, "seed": args.seed}
-    content = describe(name, manifest, split, asked)
-    digest = write(content, args.out / f"{name}.json")
-    print(counts_table(content["counts"]))
-    shared = ", ".join(f"{n} {k.replace('_', ' and ')}" for k, n in content["overlap"].items())
-    print(f"images that stand in two parts, by their bytes: {shared}")
-    print(f"written to {args.out / name}.json, hash {digest[:16]}")
-    return 0

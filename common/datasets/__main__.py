@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from common.cli import entry_point
-from common.data import split_files
-from common.datasets import across, layout, stats
+from common.datasets import folders, labels, split
+from common.datasets.catalogue import DATASETS, STANDINS
 from common.datasets.doctor import command as doctor
+from common.datasets.doctor import stats
+from common.datasets.folders import counts_table
 from common.datasets.prepare import MIDPOINT, prepare_archives, prepare_bass
-from common.datasets.readers import READERS
-from common.datasets.tables import counts_table
-from common.datasets.twin import TWINS, make_twin
+from common.datasets.standins.twin import make_twin
 from common.flags import at_least_0, number
 
 LEAST = "every class keeps a few images whatever the scale"
@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common.datasets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    names = ", ".join(sorted(TWINS))
+    names = ", ".join(sorted(STANDINS))
     twin = commands.add_parser(
         "twin",
         help="draw a stand-in for a dataset in its official tree",
@@ -53,9 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     bass.add_argument("--seed", type=at_least_0, default=0, help="of the split")
     bass.add_argument("--valence_cut", type=float, default=MIDPOINT, help="positive from here on")
     bass.add_argument("--arousal_cut", type=float, default=MIDPOINT, help="aroused from here on")
-    for name in sorted(READERS.keys() - {"bass"}):
+    for name in sorted(DATASETS.keys() - {"bass"}):
         _add_archives(downloads.add_parser(name, help=f"{name}, from its archives"))
-    for command in (doctor, split_files, layout, across, stats):
+    for command in (doctor, split, folders, labels, stats):
         command.add(commands)
     return parser
 

@@ -5,219 +5,48 @@ class maps to the class of the other label set whose concept is its own or, fail
 nearest one above it; it never maps to a narrower one. So FI's *amusement* is Emotion6's *joy*, and
 *joy* has no counterpart in FI. What has no counterpart is told, never guessed.
 
-Sources of the tree: the datasets' own hierarchies (WEBEmo: Parrott's 25, 6 and 2), Mikels' division
-into four positive and four negative emotions, and the quadrants of Russell's circumplex.
+Label sets, tree and sources stand in ``catalogue.yaml``.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
+import argparse
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from sklearn.metrics import accuracy_score, recall_score
 
 from common.cli import UserError
+from common.datasets import catalogue
+from common.datasets.catalogue import CONTENT, LabelSet
+from common.datasets.readers.table import column, read_delimited
 
 PARENTS: dict[str, str | None] = {
-    "positive": None,
-    "negative": None,
-    "neutral": None,
-    "joy": "positive",
-    "love": "positive",
-    "awe": "positive",
-    "surprise(positive)": "positive",
-    "amusement": "joy",
-    "contentment": "joy",
-    "excitement": "joy",
-    "cheerfulness": "joy",
-    "enthrallment": "joy",
-    "optimism": "joy",
-    "pride": "joy",
-    "relief": "joy",
-    "zest": "joy",
-    "affection": "love",
-    "gratitude": "love",
-    "lust": "love",
-    "anger": "negative",
-    "disgust": "negative",
-    "contempt": "negative",
-    "fear": "negative",
-    "sadness": "negative",
-    "surprise(negative)": "negative",
-    "envy": "anger",
-    "exasperation": "anger",
-    "irritability": "anger",
-    "rage": "anger",
-    "horror": "fear",
-    "nervousness": "fear",
-    "sorrow": "sadness",
-    "disappointment": "sadness",
-    "neglect": "sadness",
-    "shame": "sadness",
-    "suffering": "sadness",
-    "sympathy": "sadness",
-    "confusion": None,
-    # A surprise may be of either sign. In images that evoke it, binary protocols count it as
-    # positive (Emotion6, EmotionROI, WEBEmo); a face that shows it says nothing of its sign.
-    "surprise": None,
-    "evoked surprise": "positive",
-    "positive_aroused": "positive",
-    "positive_calm": "positive",
-    "negative_aroused": "negative",
-    "negative_calm": "negative",
+    part: whole or None for whole, parts in CONTENT["concepts"].items() for part in parts
 }
 """Concept -> the wider one it is part of."""
-
-BROTHERS = {"evoked surprise": "surprise"}
+BROTHERS: dict[str, str] = CONTENT["brothers"]
 """A concept that may also stand for another of the same width."""
-
-QUADRANTS = {
-    "amusement": "positive_aroused",
-    "cheerfulness": "positive_aroused",
-    "enthrallment": "positive_aroused",
-    "excitement": "positive_aroused",
-    "zest": "positive_aroused",
-    "contentment": "positive_calm",
-    "relief": "positive_calm",
-    "anger": "negative_aroused",
-    "disgust": "negative_aroused",
-    "fear": "negative_aroused",
-    "sadness": "negative_calm",
+QUADRANTS: dict[str, str] = {c: name for name, of in CONTENT["quadrants"].items() for c in of}
+"""Concept -> quadrant of Russell's circumplex; the nearest entry at or above a concept counts."""
+OF_ITS_OWN: dict[tuple[str, str], dict[str, str]] = {
+    (row["source"], row["target"]): row["classes"] for row in CONTENT["hierarchies"]
 }
-"""Concept -> quadrant of Russell's circumplex; the nearest entry at or above a concept counts.
-
-Joy holds excitement and contentment, which differ in arousal, and so has none; nor have awe, love,
-pride, optimism, contempt and surprise, which Russell (1980) does not place clearly.
-"""
-
-
-@dataclass(frozen=True)
-class Space:
-    """A set of labels.
-
-    Attributes:
-        name: of the set.
-        classes: in label order.
-        concepts: class -> concept where the name of the class is not that of its concept.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    concepts: Mapping[str, str]
-
-    def concept(self, label: str) -> str:
-        """The concept of a class."""
-        return self.concepts.get(label, label)
-
-
-_HAPPY = {"happiness": "joy"}
-_EVOKED = {"surprise": "evoked surprise"}
-_MIKELS = "amusement anger awe contentment disgust excitement fear sadness"
-_WEBEMO = (
-    "affection cheerfullness confusion contentment disappointment disgust enthrallment envy "
-    "exasperation gratitude horror irritabilty lust neglect nervousness optimism pride rage relief "
-    "sadness shame suffering surprise sympathy zest"
-)
-_PARROTT = "anger fear joy love sadness surprise"
-_EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
-_RAF = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-_FERPLUS = (
-    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
-)
-_AFFECTNET = "neutral happiness sadness surprise fear disgust anger contempt"
-
-SPACES = {
-    s.name: s
-    for s in (
-        Space("fi8", tuple(_MIKELS.split()), {}),
-        Space("emotion6", _EKMAN, _EVOKED),
-        Space("unbiasedemo", tuple(_PARROTT.split()), _EVOKED),
-        Space(
-            "webemo25",
-            tuple(_WEBEMO.split()),
-            {
-                "cheerfullness": "cheerfulness",
-                "irritabilty": "irritability",
-                "sadness": "sorrow",  # one of six kinds of sadness
-                **_EVOKED,
-            },
-        ),
-        Space("webemo6", tuple(_PARROTT.split()), _EVOKED),
-        Space("webemo2", ("negative", "positive"), {}),
-        Space(
-            "se30k8",
-            (
-                *("anger", "disgust", "fear", "happiness", "neutral", "sadness"),
-                *("surprise(negative)", "surprise(positive)"),
-            ),
-            _HAPPY,
-        ),
-        Space(
-            "raf7",
-            _RAF,
-            _HAPPY,
-        ),
-        Space(
-            "ferplus8",
-            tuple(
-                [
-                    "neutral",
-                    "happiness",
-                    "surprise",
-                    "sadness",
-                    "anger",
-                    "disgust",
-                    "fear",
-                    "contempt",
-                ]
-            ),
-            _HAPPY,
-        ),
-        Space("affectnet7", tuple(_AFFECTNET.split()[:7]), _HAPPY),
-        Space("affectnet8", tuple(_AFFECTNET.split()), _HAPPY),
-        Space("polarity", ("negative", "positive"), {}),
-        Space("polarity3", ("negative", "neutral", "positive"), {}),
-        Space(
-            "va",
-            ("negative_aroused", "negative_calm", "positive_aroused", "positive_calm"),
-            {},
-        ),
-    )
-}
-"""Label sets by name; ``va`` is the plane of valence and arousal cut into its quadrants."""
-
+"""Where a dataset's own hierarchy says otherwise than the tree."""
+SPACES = catalogue.LABEL_SETS
+"""Label sets by name."""
 DATASETS = {
-    "fi": "fi8",
-    "deepemotion": "fi8",
-    "emoset": "fi8",
-    "flickrldl": "fi8",
-    "twitterldl": "fi8",
-    "emotionroi": "emotion6",
-    "emotion6web": "unbiasedemo",
-    "webemo": "webemo25",
-    "rafdb": "raf7",
-    "sfew": "raf7",
-    "ferplus": "ferplus8",
-    "affectnet": "affectnet8",
-    "twitter1": "polarity",
-    "twitter2": "polarity",
-    "deepsentiment": "polarity",
-    "flickr": "polarity3",
-    "instagram": "polarity3",
-    "twitterldlpolarity": "polarity3",
-    "bass": "va",
+    catalogue.plain(name): row.labels
+    for row in catalogue.DATASETS.values()
+    for name in (row.name, *row.aliases)
+    if row.labels
 }
 """Dataset, without blanks and hyphens -> its label set."""
-
-OF_ITS_OWN = {
-    ("webemo25", "webemo6"): {"disgust": "anger"},
-}
-"""Where a dataset's own hierarchy says otherwise than the tree: Parrott has disgust under anger.
-
-This is the one place where two steps differ from one: by way of ``webemo6``, disgust becomes anger.
-"""
 
 
 @dataclass(frozen=True)
@@ -249,23 +78,22 @@ class ClassMap:
     def sentence(self) -> str:
         """The map in words, for a log."""
         pairs = ", ".join(f"{a} as {b}" for a, b in self.classes.items() if b is not None)
-        told = f"labels of {self.source} read as {self.target}: {pairs}"
-        return told + (f"; without counterpart: {', '.join(self.without)}" if self.without else "")
+        lost = f"; without counterpart: {', '.join(self.without)}" if self.without else ""
+        return f"labels of {self.source} read as {self.target}: {pairs}{lost}"
 
 
-def space(name: str) -> Space:
+def space(name: str) -> LabelSet:
     """A label set by its name or a dataset's.
 
     Raises:
         UserError: there is none of that name.
     """
-    plain = re.sub(r"[\s_-]", "", name).lower()
+    plain = catalogue.plain(name)
     key = plain if plain in SPACES else DATASETS.get(plain)
     if key is None:
         known = sorted({*SPACES, *DATASETS})
-        near = difflib.get_close_matches(plain, known, n=3, cutoff=0.5)
-        told = f" Did you mean {' or '.join(near)}?" if near else ""
-        raise UserError(f"no label set is known for '{name}'; known are {', '.join(known)}.{told}")
+        hint = catalogue.did_you_mean(plain, known)
+        raise UserError(f"no label set is known for '{name}'; known are {', '.join(known)}.{hint}")
     return SPACES[key]
 
 
@@ -292,7 +120,7 @@ def mapping(source: str, target: str) -> ClassMap:
     return ClassMap(a.name, b.name, b.classes, classes)
 
 
-def _counterpart(concept: str, target: Space) -> str | None:
+def _counterpart(concept: str, target: LabelSet) -> str | None:
     """The class of `target` that means `concept` or the nearest wider one."""
     names = {target.concept(label): label for label in target.classes}
     names |= {BROTHERS[c]: label for c, label in list(names.items()) if c in BROTHERS}
@@ -319,6 +147,133 @@ def _quadrant(chain: list[str]) -> str:
 
 def table(source: str, target: str) -> pd.DataFrame:
     """A map as a table with the columns ``label``, ``source`` and ``target``."""
-    found = mapping(source, target)
-    rows = [(k, a, b or "(none)") for k, (a, b) in enumerate(found.classes.items())]
-    return pd.DataFrame(rows, columns=["label", found.source, found.target])
+    classes = mapping(source, target)
+    rows = [(k, a, b or "(none)") for k, (a, b) in enumerate(classes.classes.items())]
+    return pd.DataFrame(rows, columns=["label", classes.source, classes.target])
+
+
+def evaluate_across(
+    predictions: np.ndarray, labels: np.ndarray, source: str, target: str, on: str | None = None
+) -> dict[str, Any]:
+    """Evaluate a model of one label set on data of another.
+
+    Both are read in the label set `on`. Images whose label has no counterpart there, or one that
+    the model cannot predict, are left out and counted. A prediction without counterpart is wrong.
+
+    Args:
+        predictions: classes int [n], or scores float [n, C] of the model's classes, which are
+            added up where several become one class; scores are to be probabilities then.
+        labels: int [n] of the data.
+        source: label set of the model.
+        target: label set of the data.
+        on: label set to compare in; None: `target`.
+
+    Returns:
+        ``mapping`` (a sentence for each side), ``classes`` compared, ``images``, ``left_out``,
+        ``accuracy`` and ``macro_recall`` (over compared classes with images), in 0..1.
+
+    Raises:
+        UserError: no counterparts, or no image is left.
+        ValueError: lengths or numbers of classes differ.
+    """
+    on = on or target
+    model, data = mapping(source, on), mapping(target, on)
+    predictions, labels = np.asarray(predictions), np.asarray(labels, np.int64)
+    if len(predictions) != len(labels):
+        raise ValueError(f"{len(predictions)} predictions for {len(labels)} labels")
+    truth = np.array(data.index)[labels]
+    reachable = sorted(set(model.index) - {-1})
+    used = np.isin(truth, reachable)
+    if not used.any():
+        raise UserError(
+            f"no image of {target} has a label that a model of {source} can predict; compare them "
+            "in a wider label set, such as polarity."
+        )
+    predicted = _read_as(predictions[used], model)
+    truth = truth[used]
+    names = [model.target_classes[k] for k in reachable]
+    recalls = recall_score(
+        truth, predicted, labels=np.unique(truth), average="macro", zero_division=0
+    )
+    return {
+        "mapping": [model.sentence(), data.sentence()],
+        "classes": names,
+        "images": int(used.sum()),
+        "left_out": int((~used).sum()),
+        "accuracy": float(accuracy_score(truth, predicted)),
+        "macro_recall": float(recalls),
+    }
+
+
+def _read_as(predictions: np.ndarray, model: ClassMap) -> np.ndarray:
+    """Predictions in the target's labels, int64 [n]; -1: a class without counterpart."""
+    index = np.array(model.index)
+    if predictions.ndim == 1:
+        return index[predictions.astype(np.int64)]
+    if predictions.shape[1] != len(index):
+        raise ValueError(f"{predictions.shape[1]} scores, but {model.source} has {len(index)}")
+    joined = np.zeros((len(predictions), len(model.target_classes)))
+    for k, to in enumerate(index):
+        if to >= 0:
+            joined[:, to] += predictions[:, k]
+    return joined.argmax(axis=1)
+
+
+def add(commands) -> None:
+    """Add ``map`` and ``across`` to the sub-commands of ``python -m common.datasets``."""
+    known = ", ".join((*SPACES, *DATASETS))
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "map",
+        help="which class of one label set is which of another",
+        description=f"Print which class of one label set is which of another. Known: {known}.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a label set or a dataset")
+    parser.add_argument("target", metavar="TARGET", help="a label set or a dataset")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(run=_print)
+
+    parser = commands.add_parser(
+        "across",
+        help="evaluate a model of one label set on data of another",
+        description=f"Evaluate predictions across label sets. Known: {known}.",
+    )
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="CSV with the columns prediction and label"
+    )
+    parser.add_argument("--model", required=True, metavar="SOURCE", help="what the model predicts")
+    parser.add_argument("--data", required=True, metavar="TARGET", help="what the data is labelled")
+    parser.add_argument("--on", metavar="SET", help="label set to compare in; default: the data's")
+    parser.set_defaults(run=_evaluate)
+
+
+def _print(args: argparse.Namespace) -> int:
+    to = mapping(args.source, args.target)
+    if args.json:
+        print(json.dumps({"source": to.source, "target": to.target, "map": to.classes}))
+        return 0
+    print(table(args.source, args.target).to_string(index=False))
+    if to.without:
+        print(f"without counterpart in {to.target}: {', '.join(to.without)}")
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    frame = read_delimited(args.file, "a header with the columns prediction and label")
+    columns = [
+        _numbers(frame[column(frame, args.file, (name,))], args.file, space(of).classes)
+        for name, of in (("prediction", args.model), ("label", args.data))
+    ]
+    print(json.dumps(evaluate_across(*columns, args.model, args.data, args.on), indent=1))
+    return 0
+
+
+def _numbers(cells: pd.Series, file: Path, classes: tuple[str, ...]) -> np.ndarray:
+    """Class numbers, from numbers or names."""
+    labels = {str(k): k for k in range(len(classes))} | {c: k for k, c in enumerate(classes)}
+    odd = ~cells.str.lower().isin(labels)
+    if odd.any():
+        raise UserError(
+            f"{file}, line {cells.index[odd][0]}: {cells[odd].iloc[0]!r} is no class; expected a "
+            f"number from 0 to {len(classes) - 1} or one of {', '.join(classes)}."
+        )
+    return cells.str.lower().map(labels).to_numpy(np.int64)

@@ -1,18 +1,44 @@
-"""``python -m common.datasets prepare NAME``: lay a download out as image folders."""
+"""``python -m common.datasets prepare NAME``: unpack archives, lay a download out as folders."""
 
 from __future__ import annotations
 
+import lzma
+import os
 import shutil
-from pathlib import Path
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from common.cli import UserError
+from common.data.images import printable
 from common.data.manifest import Manifest
-from common.datasets import archives, readers
-from common.datasets.twin import make_beside
+from common.datasets import catalogue
+from common.datasets.folders import new_folder
 
+GIGABYTE = 1 << 30
+BLOCK = 1 << 20
+RATIO = 1000  # times its packed size; no image or table packs as well as that
+FREE = 1 << 26  # bytes that stay free on the disk
+DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 LOWEST, HIGHEST = 1.0, 9.0  # the rating scale
 MIDPOINT = 5.0
 SOURCE = (
@@ -50,9 +76,7 @@ def prepare_bass(
     Raises:
         UserError: something is missing or not as expected; the sentence says what.
     """
-    table, out = _read_ratings(source), out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} already exists; choose another --out or delete it first.")
+    table, folder = _read_ratings(source), new_folder(out)
     table["motif"] = table["path"].map(lambda p: Path(p).stem.rstrip("0123456789"))
     table["label"] = np.where(table["v"] >= valence_cut, "positive_", "negative_")
     table["label"] += np.where(table["a"] >= arousal_cut, "aroused", "calm")
@@ -65,20 +89,12 @@ def prepare_bass(
             "with these cuts and --test_fraction a class has no images on one side of the split; "
             "move --valence_cut, --arousal_cut or --test_fraction."
         )
-    work = make_beside(out)
-    try:
+    with folder as work:
         result = _copy(source, work, table)
         text = SOURCE.format(valence=valence_cut, arousal=arousal_cut, seed=seed)
         (work / "SOURCE.txt").write_text(text, encoding="utf-8")
         if (source / "LICENSE.md").is_file():
             shutil.copyfile(source / "LICENSE.md", work / "LICENSE.md")
-        work.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        work.rename(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return result
 
 
@@ -105,29 +121,26 @@ def prepare_archives(
         Split -> class -> images; empty with `no_check`.
 
     Raises:
-        UserError: see :func:`common.datasets.archives.unpack`; or the reader refuses what is there.
+        UserError: see :func:`unpack`; or the reader refuses what is there.
     """
-    read, out = readers.reader(name), out.resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} already exists; choose another --out or delete it first.")
-    limits = archives.Limits(bytes=int(max_gb * archives.GIGABYTE))
-    work = make_beside(out)
-    try:
+    read, limits = catalogue.reader(name), Limits(bytes=int(max_gb * GIGABYTE))
+    with new_folder(out) as work:
+        inside = work / "unpacked"
+        inside.mkdir()
         for archive in source:
-            archives.unpack(archive, work, limits)
-        found, manifest = (work, None) if no_check else _readable(read, work, out)
-        found.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        found.rename(out)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            unpack(archive, inside, limits)
+        kept, manifest = (inside, None) if no_check else _readable(read, inside, out.resolve())
+        with tempfile.TemporaryDirectory(dir=work) as aside:
+            kept = kept.rename(Path(aside) / "kept")
+            shutil.rmtree(inside, ignore_errors=True)
+            for path in kept.iterdir():
+                path.rename(work / path.name)
     if manifest is None:
         return {}
     return {s: manifest.split(s).counts() for s in dict.fromkeys(manifest.table["split"])}
 
 
-def _readable(read: readers.Reader, work: Path, out: Path) -> tuple[Path, Manifest]:
+def _readable(read: catalogue.Dataset, work: Path, out: Path) -> tuple[Path, Manifest]:
     """The folder that the dataset is read from, and what is read."""
     inside = [p for p in work.iterdir() if not p.name.startswith((".", "__MACOSX"))]
     refusal = None
@@ -136,10 +149,10 @@ def _readable(read: readers.Reader, work: Path, out: Path) -> tuple[Path, Manife
             return folder, read(folder)
         except UserError as error:
             refusal = refusal or error
-    told = str(refusal).replace(str(work), str(out)).rstrip(".")
+    message = str(refusal).replace(str(work), str(out)).rstrip(".")
     raise UserError(
-        f"{told}. Nothing is kept; give all archives of the dataset at once, or --no_check to keep "
-        "what they hold."
+        f"{message}. Nothing is kept; give all archives of the dataset at once, or --no_check to "
+        "keep what they hold."
     )
 
 
@@ -197,8 +210,8 @@ def _read_ratings(source: Path) -> pd.DataFrame:
         table[name] = values
     inside = source.resolve()
     for row, path in table["path"].items():
-        place = (source / str(path)).resolve()
-        if not place.is_relative_to(inside) or not place.is_file():
+        file_there = (source / str(path)).resolve()
+        if not file_there.is_relative_to(inside) or not file_there.is_file():
             raise UserError(f"{file}, line {row + 2}: the image {path} is not in {source}.")
     names = table["path"].map(lambda p: Path(p).name)
     if names.duplicated().any():
@@ -210,11 +223,179 @@ def _read_ratings(source: Path) -> pd.DataFrame:
 def _copy(source: Path, work: Path, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in table.itertuples():
-        place = Path(row.split) / row.label / Path(row.path).name
-        (work / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / row.path, work / place)
-        rows.append((place.as_posix(), row.label, row.split, row.v, row.a, row.motif, row.path))
+        target = Path(row.split) / row.label / Path(row.path).name
+        (work / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / row.path, work / target)
+        rows.append((target.as_posix(), row.label, row.split, row.v, row.a, row.motif, row.path))
     columns = ["path", "label", "split", "valence", "arousal", "motif", "source"]
     result = pd.DataFrame(rows, columns=columns)
     result.to_csv(work / "index.csv", index=False)
     return result
+
+
+# --- archives -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold at most.
+
+    Attributes:
+        bytes: of all files together, unpacked.
+        files: number of files.
+    """
+
+    bytes: int = 500 * GIGABYTE
+    files: int = 5_000_000
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of an archive: its name there, its size, and what unpacks it under a path."""
+
+    name: str
+    size: int
+    extract: Callable[[str, Path], None]
+
+
+def unpack(archive: Path, out: Path, limits: Limits | None = None) -> int:
+    """Unpack a zip or tar file into a folder.
+
+    Only plain files are written, only below `out`, and none that is there already; their modes and
+    owners are not the archive's. All of it is looked at before anything is written.
+
+    Args:
+        archive: ``.zip``, ``.tar``, ``.tar.gz``, ``.tar.bz2`` or ``.tar.xz``.
+        out: an existing folder.
+        limits: :class:`Limits` when None.
+
+    Returns:
+        Files written.
+
+    Raises:
+        UserError: the archive is missing, damaged, encrypted or too large, or holds links or paths
+            that lead out of `out`. What was written before stays; the caller clears it.
+    """
+    if not archive.is_file():
+        raise UserError(f"there is no archive {archive}; give the file that was downloaded.")
+    limits = limits or Limits()
+    try:
+        with _opened(archive) as members:
+            names = [_inside(archive, member.name) for member in members]
+            _refuse_large(archive, members, out, limits)
+            _refuse_clashes(archive, names, out)
+            bar = tqdm(members, desc=f"unpacking {archive.name}", unit="file", leave=False)
+            for member, name in zip(bar, names, strict=True):
+                member.extract(name, out)
+    except DAMAGED as error:
+        raise UserError(f"{archive} cannot be unpacked ({error}); download it again.") from None
+    if not names:
+        raise UserError(f"{archive} is empty; download it again.")
+    return len(names)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[list[Member]]:
+    """The files of an archive, in its order, folders left out.
+
+    Raises:
+        UserError: it is no zip or tar file, or holds links, devices or encrypted files.
+    """
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as whole:
+            infos = [info for info in whole.infolist() if not info.is_dir()]
+            yield [_of_zip(archive, whole, info) for info in infos]
+    elif tarfile.is_tarfile(archive):
+        with tarfile.open(archive, "r:*") as whole:
+            infos = [info for info in whole.getmembers() if not info.isdir()]
+            while whole.fileobj.read(BLOCK):  # to the end, where the checksum stands
+                pass
+            yield [_of_tar(archive, whole, info) for info in infos]
+    else:
+        raise UserError(f"{archive} is neither a zip nor a tar file; download it again.")
+
+
+def _of_zip(archive: Path, whole: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.flag_bits & 1:
+        raise UserError(
+            f"{archive} is encrypted; unpack it with the password its owners gave you, and "
+            "give the folder instead."
+        )
+    if kind not in (0, stat.S_IFREG):
+        raise _odd(archive, info.filename, "a link" if kind == stat.S_IFLNK else "no file")
+    if info.file_size > BLOCK and info.file_size > RATIO * max(1, info.compress_size):
+        raise _odd(archive, info.filename, f"more than {RATIO} times its packed size")
+
+    def extract(name: str, out: Path) -> None:
+        info.filename = name
+        whole.extract(info, out)
+
+    return Member(info.filename, info.file_size, extract)
+
+
+def _of_tar(archive: Path, whole: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    if not info.isreg():
+        linked = info.issym() or info.islnk()
+        raise _odd(archive, info.name, "a link" if linked else "no file")
+
+    def extract(name: str, out: Path) -> None:
+        whole.extract(info.replace(name=name, mode=0o644, deep=False), out, filter="data")
+
+    return Member(info.name, info.size, extract)
+
+
+def _odd(archive: Path, name: str, what: str) -> UserError:
+    return UserError(
+        f"{archive} holds {printable(name)!r}, which is {what}; nothing is kept. Get the "
+        "archive from its official source."
+    )
+
+
+def _inside(archive: Path, name: str) -> str:
+    """A file's path below the folder.
+
+    Raises:
+        UserError: its name is absolute, empty, climbs out of the folder, or no file can have it.
+    """
+    path = PurePosixPath(name.replace("\\", "/"))  # zip files of Windows may have either
+    drive = bool(path.parts) and path.parts[0][1:2] == ":"
+    if path.is_absolute() or drive or ".." in path.parts or "\0" in name or not path.parts:
+        raise _odd(archive, name, "a path out of the folder")
+    return path.as_posix()
+
+
+def _refuse_large(archive: Path, members: list[Member], out: Path, limits: Limits) -> None:
+    if len(members) > limits.files:
+        raise UserError(f"{archive} holds more than {limits.files} files, which no dataset does.")
+    total = sum(member.size for member in members)
+    free = max(0, shutil.disk_usage(out).free - FREE)
+    if total > limits.bytes:
+        raise UserError(
+            f"{archive} unpacks to more than {limits.bytes / GIGABYTE:.3g} GB; raise --max_gb if "
+            "that is as it should be."
+        )
+    if total > free:
+        raise UserError(
+            f"{archive} needs more than the {free / GIGABYTE:.1f} GB that are free; make room "
+            "or choose another --out."
+        )
+
+
+def _refuse_clashes(archive: Path, names: list[str], out: Path) -> None:
+    """Refuse files that stand there, or twice in the archive, or that are folders too."""
+    seen: set[str] = set()
+    above = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    for name in names:
+        if name in seen or os.path.lexists(out / name):
+            raise UserError(
+                f"{archive} would overwrite {printable(name)}, which it or an archive before it "
+                "holds already; get it from its official source."
+            )
+        seen.add(name)
+    for name in sorted(above - {"."}):
+        if name in seen or (out / name).is_file():
+            raise UserError(
+                f"{archive} has {printable(name)} both as a file and as a folder; download it "
+                "again."
+            )

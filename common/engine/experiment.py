@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 Args = argparse.Namespace
 AfterOpening = Callable[[], None]
+OnReady = Callable[[Trainer], None]
 
 
 @dataclass
@@ -131,15 +133,19 @@ class Experiment:
 
     # --- the command ---
 
-    def main(self, argv: list[str] | None = None) -> int:
-        """Run the command; returns the exit code."""
-        return entry_point(self.run, argv)
+    def main(self, argv: list[str] | None = None, on_ready: OnReady = _nothing) -> int:
+        """Run the command; returns the exit code.
+
+        Args:
+            on_ready: gets the trainer when nothing is written yet, to set weights and to watch.
+        """
+        return entry_point(partial(self.run, on_ready=on_ready), argv)
 
     def cli(self) -> None:
         """The installed script."""
         raise SystemExit(self.main())
 
-    def run(self, argv: list[str]) -> int:
+    def run(self, argv: list[str], on_ready: OnReady = _nothing) -> int:
         """Read the flags, train, write the run folder and print the headline.
 
         Raises:
@@ -161,7 +167,7 @@ class Experiment:
         distributed.join(place, device)
         try:
             self.resolve(args, given_flags, device)
-            self._run(args, given_flags, argv, device)
+            self._run(args, given_flags, device, on_ready)
         except distributed.ToldElsewhere:
             return EXIT_USER_ERROR
         except Interrupted as stop:
@@ -187,7 +193,7 @@ class Experiment:
             # What is drawn does not depend on their number.
             args.num_workers = min(args.num_workers, os.cpu_count() or 1)
         if self.labels:
-            split_files.settle(args, given_flags, self.labels, self.labels_are_share)
+            split_files.resolve(args, given_flags, self.labels, self.labels_are_share)
         reasons = self.parser().without_effect()
         for name in sorted(given_flags & reasons.keys()):
             log.warning("--%s is accepted and has no effect: %s", name, reasons[name])
@@ -197,7 +203,7 @@ class Experiment:
             raise UserError(f"{flag} {source} does not exist; give a run folder or a checkpoint.")
 
     def _run(
-        self, args: Args, given_flags: GivenFlags, argv: list[str], device: torch.device
+        self, args: Args, given_flags: GivenFlags, device: torch.device, on_ready: OnReady
     ) -> None:
         """All that can be refused is refused before the first file is written or replaced."""
         run = self.folder(args)
@@ -206,11 +212,12 @@ class Experiment:
         per_process = distributed.rank() if getattr(args, "seed_per_process", False) else 0
         seed_everything(getattr(args, self.seed) + per_process)
         trainer, source = distributed.together(lambda: self.prepare(args, images, run, device))
+        on_ready(trainer)
         if not distributed.is_main():
             trainer.fit()
             return
         self.begin(args, images, trainer, source)
-        summary = self.train(trainer, argv)
+        summary = self.train(trainer, given_flags.argv)
         if summary["finished"]:
             self.after(trainer, args, images)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from common.cli import UserError
+from common.engine import distributed
 from common.files import finite, write_json
 from common.metrics.protocols import four_protocols
 
@@ -98,6 +99,8 @@ class RunFolder:
         flags: the flags that choose another folder and another place for it, for messages.
         scalars: folder of the TensorBoard files where it is another one.
         keep: glob patterns of files that stay when a run is replaced.
+        own: glob patterns of a run's files, where other things may lie in the folder; none: all
+            that is in the folder is a run's.
     """
 
     def __init__(
@@ -107,8 +110,10 @@ class RunFolder:
         flags: tuple[str, str] = ("--save_name", "--save_dir"),
         scalars: Path | None = None,
         keep: tuple[str, ...] = (),
+        own: tuple[str, ...] = (),
     ):
-        self.path, self.may_write, self.keep = Path(path), may_write, keep
+        self.path, self.may_write = Path(path), may_write
+        self.keep, self.own = keep, own
         self.scalars_path = Path(scalars or path)
         self.drawn = False
         self._flags = flags
@@ -116,8 +121,11 @@ class RunFolder:
 
     @property
     def used(self) -> bool:
-        """Whether there is something in the folder."""
-        return self.path.is_dir() and any(self.path.iterdir())
+        """Whether there is something of a run in the folder."""
+        return self.path.is_dir() and any(map(self._is_own, self.path.iterdir()))
+
+    def _is_own(self, file: Path) -> bool:
+        return not self.own or any(file.match(pattern) for pattern in self.own)
 
     def check(self) -> None:
         """Refuse, before anything is done, a folder that may not be written to.
@@ -169,8 +177,9 @@ class RunFolder:
         Raises:
             UserError: the folder holds something that is no run.
         """
-        others = [f for f in self.path.iterdir() if not any(f.match(p) for p in self.keep)]
-        if others and not (self.path / CONFIG).is_file():
+        files = [f for f in self.path.iterdir() if self._is_own(f)]
+        others = [f for f in files if not any(f.match(pattern) for pattern in self.keep)]
+        if others and not self.own and not (self.path / CONFIG).is_file():
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
                 f"choose another {self._flags[0]}."
@@ -224,21 +233,26 @@ def summarise(trainer, wall_s: float) -> dict:
     Returns:
         The summary.
     """
-    run, metric = trainer.run, trainer.recipe.metric
-    protocols = four_protocols(trainer.history, metric, trainer.recipe.mode)
-    headline = "val_selected" if trainer.judged_on == "val" else "best_on_test"
-    chosen = protocols[headline]
-    summary = {
+    run, metric, last = trainer.run, trainer.recipe.metric, trainer.history[-1]
+    summary = {"metric": metric, "last": last, "percent": trainer.recipe.percent}
+    if trainer.evaluators:
+        protocols = four_protocols(trainer.history, metric, trainer.recipe.mode)
+        headline = "val_selected" if trainer.judged_on == "val" else "best_on_test"
+        chosen = protocols[headline]
+        at_headline = next(r for r in trainer.history if r["epoch"] == chosen["epoch"])
+        summary |= {"protocols": protocols, "at_headline": at_headline}
+    else:
+        meaning = "mean over the training steps of the last epoch; nothing is evaluated"
+        chosen = {"value": last["train"][metric], "epoch": last["epoch"], "meaning": meaning}
+        headline = "last"
+    rate, processes = trainer.images_per_second, distributed.size()
+    summary |= {
         "headline": {"protocol": headline, "metric": metric, **chosen},
-        "protocols": protocols,
-        "metric": metric,
-        "at_headline": next(r for r in trainer.history if r["epoch"] == chosen["epoch"]),
-        "last": trainer.history[-1],
         "drawn": run.drawn,
         "finished": trainer.finished,
-        "percent": trainer.recipe.percent,
         "wall_s": round(wall_s, 1),
-        "train_images_per_second": trainer.images_per_second,
+        "train_images_per_second": rate and rate * processes,
+        "processes": processes,
         "peak_memory_bytes": peak_memory(trainer.device),
     }
     run.write(SUMMARY, summary)
@@ -251,8 +265,9 @@ def headline_text(summary: dict, path: Path) -> str:
     head, metric = summary["headline"], summary["metric"]
     how = f"{head['protocol']}: {head['meaning']}, epoch {head['epoch']}"
     form = ".2%" if summary["percent"] else ".4f"
-    lines = [f"{metric} {head['value']:{form}} ({how})"]
-    for name, row in summary["protocols"].items():
+    name = metric if "protocols" in summary else f"training {metric}"
+    lines = [f"{name} {head['value']:{form}} ({how})"]
+    for name, row in summary.get("protocols", {}).items():
         if name == head["protocol"]:
             continue
         value = "none (no --val_fraction)" if row["value"] is None else f"{row['value']:{form}}"

@@ -14,7 +14,15 @@ def split(images, tmp_path_factory, in_process):
     out = tmp_path_factory.mktemp("splits")
 
     def draw(seed: int):
-        argv = ["split", "rafdb", images / "rafdb", "--protocol", "adacm", "--labels", "100"]
+        argv = [
+            "split",
+            "rafdb",
+            images / "rafdb",
+            "--protocol",
+            "adacm.data:draw_split",
+            "--labels",
+            "100",
+        ]
         seen = in_process(data_command, [*argv, "--seed", seed, "--out", out], out)
         assert seen.code == 0, seen.err
         return out / f"rafdb.adacm.100.s{seed}.json"

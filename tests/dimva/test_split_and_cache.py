@@ -11,7 +11,15 @@ from dimva.options import build_parser
 
 
 def draw(in_process, images, out, seed):
-    argv = ["split", "emotion6", images / "Emotion6", "--protocol", "dimva", "--labels", "0.8"]
+    argv = [
+        "split",
+        "emotion6",
+        images / "Emotion6",
+        "--protocol",
+        "dimva.data:draw_split",
+        "--labels",
+        "0.8",
+    ]
     seen = in_process(data_command, [*argv, "--seed", seed, "--out", out], out)
     assert seen.code == 0, seen.err
     return out / f"emotion6.dimva.0.8.s{seed}.json"

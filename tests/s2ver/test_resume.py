@@ -17,10 +17,10 @@ import pytest
 import torch
 from PIL import Image
 
-from common.datasets.registry import DATASETS
+from common.datasets.catalogue import DATASETS
 
 ROOT = Path(__file__).resolve().parents[2]
-CLASSES = tuple(DATASETS["fi"].polarity)
+CLASSES = tuple(DATASETS["fi"].classes)
 FLAGS = shlex.split(
     "-ds fi -nc 8 --num_labels 16 -bsz 2 --uratio 2 --image_size 32 --backbone resnet18 "
     "--epoch 4 --num_workers 1 --lr 0.01 --dynamic_th 0.2 --device cpu"

@@ -17,7 +17,15 @@ def split(images, tmp_path_factory, in_process):
     out = tmp_path_factory.mktemp("splits")
 
     def draw(seed: int):
-        argv = ["split", "fi", images / "fi", "--protocol", "s2ver", "--labels", "16"]
+        argv = [
+            "split",
+            "fi",
+            images / "fi",
+            "--protocol",
+            "s2ver.data:draw_split",
+            "--labels",
+            "16",
+        ]
         seen = in_process(data_command, [*argv, "--seed", seed, "--out", out], out)
         assert seen.code == 0, seen.err
         return out / f"fi.s2ver.16.s{seed}.json"

@@ -20,8 +20,9 @@ import torch  # noqa: E402
 
 from common.engine.method import StepOutput  # noqa: E402
 from common.engine.trainer import Callback  # noqa: E402
-from ssfer import pretrain_artefacts, pretrain_distribute  # noqa: E402
-from ssfer.pretrain_method import MaskedPretraining  # noqa: E402
+from ssfer.pretrain import authors_files  # noqa: E402
+from ssfer.pretrain import main as program  # noqa: E402
+from ssfer.pretrain.method import MaskedPretraining  # noqa: E402
 
 
 class HiddenByContent(MaskedPretraining):
@@ -49,21 +50,17 @@ class EndWeights(Callback):
 
 def run(argv: list[str]) -> dict[str, torch.Tensor]:
     """Run the command; returns this process's weights at the end."""
-    kept, build = EndWeights(), pretrain_distribute.build_trainer
-    pretrain_artefacts.CURVE_DPI = 50  # the authors' 800 takes longer than the training
+    kept = EndWeights()
+    authors_files.CURVE_DPI = 50  # the authors' 800 takes longer than the training
 
-    def build_and_keep(*args):
-        trainer = build(*args)
+    def watch(trainer) -> None:
         trainer.callbacks += (kept,)
-        return trainer
 
-    pretrain_distribute.MaskedPretraining = HiddenByContent
-    pretrain_distribute.build_trainer = build_and_keep
+    program.MaskedPretraining = HiddenByContent
     try:
-        code = pretrain_distribute.main(argv)
+        code = program.EXPERIMENT.main(argv, on_ready=watch)
     finally:
-        pretrain_distribute.MaskedPretraining = MaskedPretraining
-        pretrain_distribute.build_trainer = build
+        program.MaskedPretraining = MaskedPretraining
     assert code == 0, code
     return kept.weights
 

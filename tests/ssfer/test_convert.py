@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from common.cli import UserError
 from ssfer.checkpoints import HEAD, load_pretrained, read_weights
 from ssfer.convert import main
-from ssfer.mae import build_mae
+from ssfer.pretrain.mae import build_mae
 from ssfer.vit import build_vit
 
 

@@ -110,7 +110,7 @@ def test_two_processes_are_one_with_the_double_batch(place, monkeypatch):
 
     alone = run(words("--batch_size", "8", "--output_dir", "one"))
     torch.manual_seed(2024)  # the default --seed, which the initial weights are drawn from
-    from ssfer.mae import build_mae
+    from ssfer.pretrain.mae import build_mae
 
     start = build_mae("tiny", img_size=32).state_dict()
     together = weights(place / "two-0.pt")
@@ -137,7 +137,7 @@ def test_two_processes_share_a_cache(place):
 
 
 def test_one_process_does_not_go_on_with_the_run_of_two(place, in_process):
-    from ssfer.pretrain_distribute import main
+    from ssfer.pretrain.main import main
 
     flags = words("--batch_size", "4", "--output_dir", "half", "--resume", "half")
     seen = in_process(main, flags, place)

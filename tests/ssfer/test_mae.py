@@ -6,7 +6,8 @@ import timm
 import torch
 
 from common.cli import UserError
-from ssfer.mae import (
+from ssfer.positions import interpolate_positions, sincos_table
+from ssfer.pretrain.mae import (
     build_mae,
     normalised_patches,
     patchify,
@@ -14,8 +15,7 @@ from ssfer.mae import (
     reconstruction_loss,
     unpatchify,
 )
-from ssfer.positions import interpolate_positions, sincos_table
-from ssfer.statistics import channel_statistics
+from ssfer.pretrain.statistics import channel_statistics
 from ssfer.vit import build_vit, class_features, replace_head
 
 SMALL = {

@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from common.engine.run_folder import LAST
-from ssfer import pretrain_artefacts, pretrain_distribute
-from ssfer.mae import build_mae
-from ssfer.pretrain_distribute import main
-from ssfer.pretrain_method import MaskedPretraining, rate_factor
+from ssfer.pretrain import authors_files, data
+from ssfer.pretrain import main as program
+from ssfer.pretrain.mae import build_mae
+from ssfer.pretrain.main import main
+from ssfer.pretrain.method import MaskedPretraining, rate_factor
 
 NAME = "125w_base_warmup50_batch256"
 # Six steps an epoch and five accumulated: gradients are waiting when an epoch ends.
@@ -44,7 +45,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def command(in_process, place):
     """``command(*flags)``: the command with the tiny flags, which later ones overrule."""
-    pretrain_artefacts.CURVE_DPI = 50  # the authors' 800 takes longer than the training
+    authors_files.CURVE_DPI = 50  # the authors' 800 takes longer than the training
     return lambda *flags: in_process(main, [*TINY, "--device", "cpu", *flags], place)
 
 
@@ -140,7 +141,7 @@ def test_stop_in_mid_epoch_goes_on_to_the_same_bits(
             return super().training_step(batches, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain_distribute, "MaskedPretraining", Stopped)
+        patch.setattr(program, "MaskedPretraining", Stopped)
         seen = command("--output_dir", "stopped")
     assert seen.code == 128 + signal.SIGTERM
     assert "epoch 2, step 4 of 6" in seen.err and "--resume stopped/last.ckpt" in seen.err
@@ -224,14 +225,13 @@ def test_published_device_goes_on_on_the_cpu_loudly_and_a_chosen_one_does_not(in
 
 
 def test_order_is_the_same_every_epoch_unless_reshuffled(command, place):
-    from ssfer import pretrain_data
-    from ssfer.pretrain_options import build_parser
+    from ssfer.pretrain.options import build_parser
 
     args = build_parser().parse_args([*TINY, "--train_dir", str(place / "faces")])
-    faces = pretrain_data.read_faces(args.train_dir, 1)
+    faces = data.read(args).train
 
     def order(epoch: int) -> list[int]:
-        batches = pretrain_data.stream(faces, args, False).keys(epoch)
+        batches = data.stream(faces, args, False).keys(epoch)
         return [index for batch in batches for index, _ in batch]
 
     assert order(0) == order(1) and len(set(order(0))) == 24

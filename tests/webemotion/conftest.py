@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from common.data import pickles
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 from webemotion.text import checkpoint, models
 from webemotion.text.embed import embed_words
 

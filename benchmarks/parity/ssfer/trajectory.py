@@ -13,8 +13,8 @@ from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
-from ssfer.mae import build_mae
-from ssfer.pretrain_method import MaskedPretraining, build_optimizer
+from ssfer.pretrain.mae import build_mae
+from ssfer.pretrain.method import MaskedPretraining, build_optimizer
 
 CPU = torch.device("cpu")
 PRED_STRIDE = (13, 37)

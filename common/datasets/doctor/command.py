@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from common.cli import UserError
+from common.datasets.catalogue import DATASETS
 from common.datasets.doctor.examine import examine
 from common.datasets.doctor.report import refuse_other, save, save_exclusions
-from common.datasets.readers import READERS
-from common.datasets.tables import counts_table
+from common.datasets.folders import counts_table
 from common.flags import count
 
 
@@ -20,13 +20,14 @@ def add(commands) -> None:
         help="check a copy of a dataset: counts, corrupt, repeated and leaking images",
         description="Check a copy of a dataset. Exit code 1 when there are errors.",
     )
-    names = ", ".join(sorted(READERS))
+    names = ", ".join(sorted(DATASETS))
     parser.add_argument("name", metavar="NAME", help=names)
     parser.add_argument("root", metavar="DIR", type=Path, help="folder of the dataset")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there")
     parser.add_argument("--strict", action="store_true", help="exit 1 on warnings too")
     parser.add_argument(
-        *("--write_clean", "--write-clean"),
+        "--write_clean",
+        "--write-clean",
         type=Path,
         metavar="FILE",
         help="write the images that a clean copy does not need there, a line each",

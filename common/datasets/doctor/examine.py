@@ -10,14 +10,13 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.images import escaping_link, printable
-from common.data.manifest import Manifest
-from common.datasets import readers
+from common.data.manifest import Kind, Manifest
+from common.datasets import catalogue
+from common.datasets.catalogue import differences
 from common.datasets.doctor import duplicates, release
 from common.datasets.doctor.report import Report, named
-from common.datasets.published import differences
-from common.datasets.readers.expressions import MISSING
+from common.datasets.doctor.scan import Scan, scan
 from common.datasets.readers.folder import images_below
-from common.datasets.scan import Scan, scan
 
 NO_SPLIT = ""  # of images that no list of the dataset uses
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -40,8 +39,8 @@ def examine(name: str, root: Path, workers: int | None = None, near: bool = True
     Raises:
         UserError: no reader of that name.
     """
-    read = readers.reader(name)
-    report = Report(readers.canonical(name), printable(root))
+    read = catalogue.reader(name)
+    report = Report(catalogue.canonical(name), printable(root))
     manifest = _read(read, root, report)
     if not root.is_dir():
         return report
@@ -75,7 +74,7 @@ def examine(name: str, root: Path, workers: int | None = None, near: bool = True
     return report
 
 
-def _read(read: readers.Reader, root: Path, report: Report) -> Manifest | None:
+def _read(read: catalogue.Dataset, root: Path, report: Report) -> Manifest | None:
     try:
         manifest = read(root)
     except UserError as refusal:
@@ -85,9 +84,10 @@ def _read(read: readers.Reader, root: Path, report: Report) -> Manifest | None:
     report.classes = list(manifest.classes)
     report.drawn = manifest.drawn
     for note in dict.fromkeys(manifest.notes):
-        if MISSING in note:
+        kind = getattr(note, "kind", Kind.OTHER)
+        if kind is Kind.MISSING:
             report.errors.append(f"{note}; copy them again.")
-        elif not release.told_by_doctor(note):
+        elif kind is Kind.OTHER:  # the examination finds the others out more exactly
             report.notes.append(f"{note.rstrip('.')}.")
     return manifest
 

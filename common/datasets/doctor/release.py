@@ -8,7 +8,7 @@ import numpy as np
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.published import published
+from common.datasets.catalogue import published
 from common.datasets.readers import ferplus
 from common.datasets.readers.table import read_delimited
 
@@ -30,11 +30,6 @@ def _ferplus_layout(root: Path) -> str:
     votes = [ferplus.VOTES] * has_table + [f"{len(lists)} × {ferplus.LABELS}"] * bool(lists)
     folders = "/".join(folder for _, folder in ferplus.USAGES.values())
     return f"FER+ release ({folders} with {' and '.join(votes)})"
-
-
-def told_by_doctor(note: str) -> bool:
-    """Whether a reader's note says what the examination finds out more exactly."""
-    return any(words in note for words in ("byte for byte", "published are", "images of class"))
 
 
 def split_of(path: Path) -> str:

@@ -7,24 +7,16 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
-from common.datasets.readers.folder import is_drawn
-from common.datasets.readers.lists import find_lists, read_listed
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import Labels, is_drawn
+from common.datasets.readers.lists import find_lists, first_existing, listed_table, read_listed
 from common.datasets.readers.own_split import with_own_split
-from common.datasets.readers.tree import Labels
 
 NAME = "advertisement"
-SENTIMENTS = (
-    *("active", "afraid", "alarmed", "alert", "amazed", "amused", "angry", "calm", "cheerful"),
-    *("confident", "conscious", "creative", "disturbed", "eager", "educated", "emotional"),
-    *("empathetic", "fashionable", "feminine", "grateful", "inspired", "jealous", "loving"),
-    *("manly", "persuaded", "pessimistic", "proud", "sad", "thrifty", "youthful"),
-)
-"""Numbered from 1 in the release, from 0 in the lists that its users made."""
+SENTIMENTS = DATASETS[NAME].classes
 PLACES = ("Sentiments.json", "image/Sentiments.json", "annotations_images/image/Sentiments.json")
 IMAGES = ("images", "image", ".")
 HELP = (
@@ -47,25 +39,23 @@ def read(root: Path) -> Manifest:
     root = Path(root)
     if root.is_dir() and (files := find_lists(root, len(SENTIMENTS))):
         return read_listed(NAME, root, files, Labels((SENTIMENTS,)))
-    file = next((root / place for place in PLACES if (root / place).is_file()), None)
+    file = first_existing(root / place for place in PLACES)
     if file is None:
         raise UserError(f"there are no advertisements at {root}: {HELP}")
     votes = _votes(file)
     named = {path: count for path, count in votes.items() if count}
     paths = list(named)
     base = next((root / f for f in IMAGES if (root / f / paths[0]).is_file()), root)
-    places = [base / path for path in paths]
-    there, notes = drop_missing(NAME, places, file)
+    best = [min(c, key=lambda k, c=c: (-c[k], k)) for c in named.values()]
+    table, notes = listed_table(
+        NAME,
+        file,
+        paths=[base / path for path in paths],
+        label=np.array(best, np.int64),
+        labels=[sorted(c) for c in named.values()],
+    )
     if len(named) < len(votes):
         notes.append(f"{len(votes) - len(named)} images without a numbered sentiment are left out")
-    best = [min(c, key=lambda k, c=c: (-c[k], k)) for c in named.values()]
-    table = pd.DataFrame(
-        {
-            "path": [str(p.absolute()) for p in places],
-            "label": np.array(best, np.int64),
-            "labels": [sorted(c) for c in named.values()],
-        }
-    )[there].reset_index(drop=True)
     table, note = with_own_split(table, NAME)
     notes.append(note)
     return Manifest(NAME, Path("/"), SENTIMENTS, table, is_drawn(root), notes, "official")

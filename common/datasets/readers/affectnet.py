@@ -8,18 +8,24 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing, first_existing, read_class_folders
-from common.datasets.readers.folder import is_drawn
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import is_drawn, read_class_folders
+from common.datasets.readers.lists import first_existing, listed_table
 from common.datasets.readers.table import column, numbers, read_delimited
 
-EXPRESSIONS = (
-    *("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"),
-)
+EXPRESSIONS = DATASETS["affectnet8"].classes
 """In the order of the official codes; 8 none, 9 uncertain and 10 no face carry no expression."""
-COLUMNS = (
-    *("subdirectory_filepath", "face_x", "face_y", "face_width", "face_height"),
-    *("facial_landmarks", "expression", "valence", "arousal"),
-)
+COLUMNS = [
+    "subdirectory_filepath",
+    "face_x",
+    "face_y",
+    "face_width",
+    "face_height",
+    "facial_landmarks",
+    "expression",
+    "valence",
+    "arousal",
+]
 LISTS = ("Manually_annotated_file_lists", "Manually_Annotated_file_lists", ".")
 IMAGES = (
     "Manually_Annotated_Images",
@@ -69,13 +75,19 @@ def _from_lists(name: str, root: Path, lists: dict[str, Path], kept: tuple[str, 
         named = column(frame, file, ("subdirectory_filepath",))
         used = code < len(kept)
         notes.append(f"{(~used).sum()} images in {file.name} have none of {len(kept)} expressions")
-        paths = [folder / place for place in frame[named][used]]
-        there, missing = drop_missing(name, paths, file)
-        rows = {"path": [str(p.absolute()) for p in paths], "label": code[used], "split": split}
-        for target in ("valence", "arousal"):
-            cells = frame[column(frame, file, (target,))][used]
-            rows[target] = numbers(cells, file, -1, 1)
-        tables.append(pd.DataFrame(rows)[there])
+        targets = {
+            target: numbers(frame[column(frame, file, (target,))][used], file, -1, 1)
+            for target in ("valence", "arousal")
+        }
+        table, missing = listed_table(
+            name,
+            file,
+            paths=[folder / path for path in frame[named][used]],
+            label=code[used],
+            split=split,
+            **targets,
+        )
+        tables.append(table)
         notes += missing
     table = pd.concat(tables, ignore_index=True)
     return Manifest(name, Path("/"), kept, table, is_drawn(root), notes, "lists")
@@ -90,4 +102,4 @@ def _read_list(file: Path) -> pd.DataFrame:
     frame = read_delimited(file, expected, header=False)
     if frame.shape[1] != len(COLUMNS):
         raise UserError(f"{file} has {frame.shape[1]} columns; expected {expected}.")
-    return frame.set_axis(list(COLUMNS), axis=1)
+    return frame.set_axis(COLUMNS, axis=1)

@@ -10,12 +10,12 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
-from common.datasets.readers.folder import is_drawn
-from common.datasets.readers.scenes import MIKELS
-from common.datasets.readers.tree import Labels, read_tree
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import Labels, is_drawn, read_tree
+from common.datasets.readers.lists import listed_table
 
 NAME = "emoset"
+MIKELS = DATASETS[NAME].classes
 HELP = (
     "expected train.json, val.json and test.json beside image/<class>/, or <split>/<class>/; "
     "source: https://vcc.tech/EmoSet."
@@ -39,16 +39,14 @@ def read(root: Path) -> Manifest:
     tables, notes = [], []
     for split, file in files.items():
         rows = _entries(file)
-        paths = [root / path for _, path in rows]
-        there, missing = drop_missing(NAME, paths, file)
-        table = pd.DataFrame(
-            {
-                "path": [str(p.absolute()) for p in paths],
-                "label": np.array([MIKELS.index(name) for name, _ in rows], np.int64),
-                "split": split,
-            }
+        table, missing = listed_table(
+            NAME,
+            file,
+            paths=[root / path for _, path in rows],
+            label=np.array([MIKELS.index(name) for name, _ in rows], np.int64),
+            split=split,
         )
-        tables.append(table[there])
+        tables.append(table)
         notes += missing
     table = pd.concat(tables, ignore_index=True)
     return Manifest(NAME, Path("/"), MIKELS, table, is_drawn(root), notes, "official")

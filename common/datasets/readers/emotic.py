@@ -11,18 +11,12 @@ from scipy.io import loadmat
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
-from common.datasets.readers.folder import is_drawn
-from common.datasets.readers.lists import find_lists, read_listed
-from common.datasets.readers.tree import Labels
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import Labels, is_drawn
+from common.datasets.readers.lists import drop_missing, find_lists, first_existing, read_listed
 
 NAME = "emotic"
-CATEGORIES = (
-    *("Affection", "Anger", "Annoyance", "Anticipation", "Aversion", "Confidence", "Disapproval"),
-    *("Disconnection", "Disquietment", "Doubt/Confusion", "Embarrassment", "Engagement", "Esteem"),
-    *("Excitement", "Fatigue", "Fear", "Happiness", "Pain", "Peace", "Pleasure", "Sadness"),
-    *("Sensitivity", "Suffering", "Surprise", "Sympathy", "Yearning"),
-)
+CATEGORIES = DATASETS[NAME].classes
 ANNOTATIONS = ("Annotations/Annotations.mat", "Annotations.mat", "annotations/Annotations.mat")
 IMAGES = ("emotic", "images", ".")
 LABELS = Labels((CATEGORIES,))
@@ -45,7 +39,7 @@ def read(root: Path) -> Manifest:
         UserError: neither is there, or the file is of another form.
     """
     root = Path(root)
-    file = next((root / place for place in ANNOTATIONS if (root / place).is_file()), None)
+    file = first_existing(root / place for place in ANNOTATIONS)
     if file is None:
         files = find_lists(root, len(CATEGORIES)) if root.is_dir() else {}
         if files:

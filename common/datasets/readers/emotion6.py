@@ -9,11 +9,11 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.folder import read_folders
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import Labels, read_folders, read_tree
 from common.datasets.readers.table import class_key, column, match_images, numbers, read_delimited
-from common.datasets.readers.tree import Labels, read_tree
 
-CLASSES = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+CLASSES = DATASETS["emotion6"].classes
 GROUND_TRUTH = "ground_truth_v2.txt"
 PUBLISHED_TRUTH = "ground_truth.txt"
 FILE = ("image_filename", "filename", "file_name", "file", "image", "img", "path", "name")

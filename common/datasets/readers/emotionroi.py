@@ -6,11 +6,11 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.emotion6 import CLASSES
+from common.datasets.readers.folder import Labels, read_tree, split_folders
 from common.datasets.readers.lists import read_listed
-from common.datasets.readers.tree import Labels, read_tree, split_folders
 
 NAME = "emotionroi"
+LABELS = Labels.of_dataset(NAME)
 LISTS = {"train": "training.txt", "test": "testing.txt"}
 HELP = (
     "expected EmotionROI as images/<class>/<image> with training_testing_split/training.txt and "
@@ -31,9 +31,9 @@ def read(root: Path) -> Manifest:
     for place in (root / "training_testing_split", root):
         files = {split: place / file for split, file in LISTS.items()}
         if all(file.is_file() for file in files.values()):
-            manifest = read_listed(NAME, root, files, Labels((CLASSES,)))
+            manifest = read_listed(NAME, root, files, LABELS)
             manifest.form = "official"
             return manifest
     if split_folders(root):
-        return read_tree(NAME, root, Labels((CLASSES,)), HELP)
+        return read_tree(NAME, root, LABELS, HELP)
     raise UserError(f"there is no EmotionROI at {root}: {HELP}")

@@ -9,21 +9,20 @@ import numpy as np
 import pandas as pd
 
 from common.cli import UserError
-from common.data.manifest import Manifest
+from common.data.manifest import Kind, Manifest, Note
+from common.datasets.catalogue import DATASETS
 from common.datasets.readers.affectnet import EXPRESSIONS
-from common.datasets.readers.expressions import (
-    drop_missing,
-    first_existing,
+from common.datasets.readers.folder import (
+    folders,
+    is_drawn,
     read_class_folders,
+    split_folders,
 )
-from common.datasets.readers.folder import is_drawn
+from common.datasets.readers.lists import drop_missing, first_existing
 from common.datasets.readers.table import column, numbers, read_delimited
-from common.datasets.readers.tree import folders, split_folders
 
 NAME = "ferplus"
-CLASSES = (
-    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
-)
+CLASSES = DATASETS[NAME].classes
 NUMBERED = EXPRESSIONS
 """What numbered class folders stand for where published checkpoints use them; not the order of
 the columns of votes."""
@@ -170,7 +169,8 @@ def repeated_test_images(manifest: Manifest) -> list[str]:
     twice = digests[test].duplicated().sum()
     if not leaked and not twice:
         return []
-    return [
+    sentence = (
         f"of {test.sum()} test images {leaked} are also training or validation images and {twice} "
         "repeat another test image, byte for byte; they stay in, as in published results"
-    ]
+    )
+    return [Note(sentence, Kind.REPEATED)]

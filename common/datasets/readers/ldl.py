@@ -9,23 +9,21 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
+from common.datasets.catalogue import LABEL_SETS
 from common.datasets.readers.folder import images_below, is_drawn
+from common.datasets.readers.lists import listed_table
 from common.datasets.readers.own_split import with_own_split
 from common.datasets.readers.table import match_images, numbers, read_delimited, stem_key
 
 IMAGE = ("image", "img", "image_name", "imagename", "filename", "file_name", "file", "name", "path")
 
-
-EMOTIONS = (
-    *("amusement", "awe", "contentment", "excitement", "anger", "disgust", "fear", "sadness"),
-)
+EMOTIONS = LABEL_SETS["ldl8"].classes
 """In the order of the columns of the published files."""
 TRUTHS = {"train": "train_ground_truth.txt", "test": "test_ground_truth.txt"}
 TRUTH = "ground_truth.txt"
 
 
-def read(name: str, root: Path) -> Manifest:
+def read(root: Path, name: str) -> Manifest:
     """Read either form: see :func:`read_votes` and :func:`read_truths`.
 
     Raises:
@@ -62,17 +60,15 @@ def read_truths(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
             raise UserError(f"{path} has no column {', '.join(lacking)}; expected all eight.")
         names = frame[next(c for c in frame.columns if c not in emotions)]
         votes = _votes(frame, path, names, emotions)
-        paths = [folder / n for n in names]
-        there, missing = drop_missing(name, paths, path)
-        table = pd.DataFrame(
-            {
-                "path": [str(p.absolute()) for p in paths],
-                "label": votes.argmax(axis=1),
-                "split": split,
-                "dist": list(votes),
-            }
+        table, missing = listed_table(
+            name,
+            path,
+            paths=[folder / image for image in names],
+            label=votes.argmax(axis=1),
+            split=split,
+            dist=list(votes),
         )
-        tables.append(table[there])
+        tables.append(table)
         notes += missing
     table = pd.concat(tables, ignore_index=True).sort_values("path", ignore_index=True)
     if "all" in files:
@@ -150,10 +146,10 @@ def _votes(
 
 
 def _config(root: Path, hint: str) -> Path:
-    found = sorted(root.glob("*.csv"))
-    named = [path for path in found if "config" in path.name.lower()]
-    chosen = named or found
+    files = sorted(root.glob("*.csv"))
+    chosen = [path for path in files if "config" in path.name.lower()] or files
     if len(chosen) != 1:
-        told = f"{len(chosen)} of them ({', '.join(p.name for p in chosen)})" if chosen else "none"
-        raise UserError(f"one configuration CSV is needed in {root}, found {told}; {hint}")
+        names = ", ".join(path.name for path in chosen)
+        what = f"{len(chosen)} of them ({names})" if chosen else "none"
+        raise UserError(f"one configuration CSV is needed in {root}, found {what}; {hint}")
     return chosen[0]

@@ -4,24 +4,79 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from common.cli import UserError
 from common.data import pickles
-from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
-from common.datasets.readers.folder import is_drawn
+from common.data.manifest import Kind, Manifest, Note
+from common.datasets.readers.folder import SPLITS, Labels, is_drawn
 from common.datasets.readers.own_split import with_own_split
-from common.datasets.readers.tree import SPLITS, Labels
 
 PLACES = ("", "z_data", "lists", "annotations", "training_testing_split")
 IMAGES = ("images", "image", "Images", "")
 ENDINGS = (".pkl", ".pickle", ".jsonl", ".csv", ".tsv", ".txt")
+TOLERATED = 0.01  # share of missing images above which a dataset is refused
+
+
+class Entry(NamedTuple):
+    """One image of a list: its path, its label or labels as written, and its tags, if any."""
+
+    path: str
+    label: Any
+    tags: Any = None
+
+
+def first_existing(places: Iterable[Path]) -> Path | None:
+    """The first path that exists, or None."""
+    return next((place for place in places if place.exists()), None)
+
+
+def drop_missing(name: str, paths: Sequence[Path], source: Path) -> tuple[np.ndarray, list[str]]:
+    """Which listed images are there.
+
+    Args:
+        name: dataset name.
+        paths: of all listed images.
+        source: the list, for messages.
+
+    Returns:
+        (bool [n], notes to add to the manifest).
+
+    Raises:
+        UserError: more than 1% are missing.
+    """
+    there = np.array([path.is_file() for path in paths], dtype=bool)
+    if there.all():
+        return there, []
+    first = paths[int(np.flatnonzero(~there)[0])]
+    message = f"{(~there).sum()} of the {len(there)} images in {source} are missing, e.g. {first}"
+    if (~there).mean() > TOLERATED:
+        raise UserError(f"{message}; copy {name} again or give the folder its images are in.")
+    return there, [Note(f"{message}; they are left out", Kind.MISSING)]
+
+
+def listed_table(
+    name: str, file: Path, paths: Sequence[Path], **columns: Any
+) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a list whose images are there, with the column ``path``, and notes.
+
+    Args:
+        name: dataset name.
+        file: the list, for messages.
+        paths: of all listed images.
+        columns: further ones, as long as `paths`, or one value for all.
+
+    Raises:
+        UserError: more than 1% of the images are missing.
+    """
+    there, notes = drop_missing(name, paths, file)
+    table = pd.DataFrame({"path": [str(p.absolute()) for p in paths], **columns})
+    return table[there].reset_index(drop=True), notes
 
 
 def find_lists(root: Path, number: int | None = None) -> dict[str, Path]:
@@ -42,21 +97,21 @@ def find_lists(root: Path, number: int | None = None) -> dict[str, Path]:
         UserError: two lists for one split.
     """
     for place in PLACES:
-        found = {}
+        lists = {}
         for split, names in SPLITS.items():
             files = _called(root / place, names)
             numbered = [f for f in files if re.search(rf"(?<!\d){number}(?!\d)", f.stem)]
             plain = [f for f in files if f.stem.lower() in names]
             files = (number and numbered) or plain or files
             if len({f.stem for f in files}) > 1:
-                told = ", ".join(f.name for f in files)
+                names_of = ", ".join(f.name for f in files)
                 raise UserError(
-                    f"{root / place} has more than one {split} list ({told}); keep one."
+                    f"{root / place} has more than one {split} list ({names_of}); keep one."
                 )
             if files:
-                found[split] = files[0]
-        if "train" in found and len(found) > 1:
-            return found
+                lists[split] = files[0]
+        if "train" in lists and len(lists) > 1:
+            return lists
     return {}
 
 
@@ -94,30 +149,28 @@ def read_listed(
         UserError: a list of another form, a label that is no class, more than 1% images missing.
     """
     entries = {split: read_entries(file) for split, file in files.items()}
-    if "test" not in entries:
+    if "val" in entries and "test" not in entries:
         entries["test"] = entries.pop("val")
     classes = labels.choices[0] if labels.choices else _numbered(entries, number)
     base = folder or _image_folder(
-        root, [path for rows in entries.values() for path, _ in rows[:20]]
+        root, [entry.path for rows in entries.values() for entry in rows[:20]]
     )
     tables, notes = [], []
     for split, rows in entries.items():
         file = files.get(split, files.get("val", root))
-        paths = _inside(base, [path for path, _ in rows], file)
-        there, missing = drop_missing(name, paths, file)
-        several = [_labels_of(path, given, classes, labels, name) for path, given in rows]
-        table = pd.DataFrame(
-            {
-                "path": [str(path.absolute()) for path in paths],
-                "label": np.array([of[0] if of else 0 for of in several], np.int64),
-                "split": split,
-                "labels": several,
-            }
+        several = [_labels_of(entry, classes, labels, name) for entry in rows]
+        table, missing = listed_table(
+            name,
+            file,
+            paths=_inside(base, [entry.path for entry in rows], file),
+            label=np.array([of[0] if of else -1 for of in several], np.int64),
+            split=split,
+            labels=several,
         )
-        empty = np.array([not of for of in several], dtype=bool)
-        if empty.any():
-            notes.append(f"{empty.sum()} {split} images without any label are left out")
-        tables.append(table[there & ~empty])
+        empty = sum(not of for of in several)
+        if empty:
+            notes.append(f"{empty} {split} images without any label are left out")
+        tables.append(table[table["label"] >= 0])
         notes += missing
     table = pd.concat(tables, ignore_index=True)
     if (table["labels"].str.len() == 1).all():
@@ -125,18 +178,16 @@ def read_listed(
     return Manifest(name, Path("/"), classes, table, is_drawn(root), notes, "lists")
 
 
-def read_one_list(name: str, root: Path, file: Path, base: Path, labels: Labels, form: str):
+def read_one_list(
+    name: str, root: Path, file: Path, base: Path, labels: Labels, form: str
+) -> Manifest:
     """A single list without a split; see :func:`read_listed` and :mod:`own_split`."""
-    rows = read_entries(file)
-    classes = labels.choices[0]
-    paths = _inside(base, [path for path, _ in rows], file)
-    there, notes = drop_missing(name, paths, file)
-    found = [_labels_of(path, given, classes, labels, name) for path, given in rows]
-    there &= np.array([len(of) > 0 for of in found])
-    label = [of[0] if of else 0 for of in found]
-    table = pd.DataFrame({"path": [str(p.absolute()) for p in paths], "label": label})[there]
-    table, note = with_own_split(table.reset_index(drop=True), name)
-    return Manifest(name, Path("/"), classes, table, is_drawn(root), [*notes, note], form)
+    manifest = read_listed(name, root, {"all": file}, labels, folder=base)
+    table = manifest.table.drop(columns="labels", errors="ignore")
+    manifest.table, note = with_own_split(table, name)
+    manifest.notes.append(note)
+    manifest.form = form
+    return manifest
 
 
 def _inside(base: Path, names: Sequence[str], file: Path) -> list[Path]:
@@ -147,8 +198,25 @@ def _inside(base: Path, names: Sequence[str], file: Path) -> list[Path]:
     return [base / name for name in names]
 
 
-def read_entries(file: Path) -> list[tuple[str, Any]]:
-    """(path, label or labels as written) of every line or entry.
+def read_lines(file: Path, what: str = "the list") -> list[tuple[int, str]]:
+    """(number from 1, text) of every line of a text file that is not blank.
+
+    Args:
+        what: the file is, for messages.
+
+    Raises:
+        UserError: it cannot be read, or is no text.
+    """
+    try:
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise UserError(f"{what} {file} cannot be read: {reason}.") from None
+    return [(k, line.strip()) for k, line in enumerate(lines, start=1) if line.strip()]
+
+
+def read_entries(file: Path) -> list[Entry]:
+    """Every line or entry of a list, with its label or labels as written.
 
     Raises:
         UserError: unreadable or empty list, or an entry of another form, by its number.
@@ -156,64 +224,91 @@ def read_entries(file: Path) -> list[tuple[str, Any]]:
     suffix = file.suffix.lower()
     if suffix in (".pkl", ".pickle"):
         raw = pickles.load(file, "a list of [path, label] or [path, [labels]]")
+        raw = raw.tolist() if isinstance(raw, np.ndarray) else raw
         entries = list(raw) if isinstance(raw, list | tuple) else [raw]
         rows = [_entry(e, file, k) for k, e in enumerate(entries, start=1)]
+    elif suffix == ".jsonl":
+        rows = [_json_entry(line, file, k) for k, line in read_lines(file)]
     else:
-        rows = _text_entries(file, suffix)
+        rows = _text_entries(file)
     if not rows:
         raise UserError(f"{file} is empty; expected a path and a label an image.")
     return rows
 
 
-def _text_entries(file: Path, suffix: str) -> list[tuple[str, Any]]:
+def _json_entry(line: str, file: Path, number: int) -> Entry:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise UserError(f"the list {file} cannot be read: {reason}.") from None
+        return _entry(json.loads(line), file, number)
+    except ValueError:
+        raise UserError(f"{file}, line {number}: this is no JSON.") from None
+
+
+def _text_entries(file: Path) -> list[Entry]:
     rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        if suffix == ".jsonl":
-            try:
-                rows.append(_entry(json.loads(line), file, number))
-            except ValueError:
-                raise UserError(f"{file}, line {number}: this is no JSON.") from None
-            continue
+    for number, line in read_lines(file):
         mark = "\t" if "\t" in line else "," if "," in line else None
-        cells = [cell.strip() for cell in (line.rsplit(mark, 1) if mark else line.rsplit(None, 1))]
+        cells = [cell.strip() for cell in line.rsplit(mark, 1)]
         if len(cells) == 1 and "/" in cells[0]:
             cells = [cells[0], cells[0].split("/")[-2]]  # the class is the folder
         if len(cells) != 2:
-            raise UserError(f"{file}, line {number}: '{line.strip()}' is not 'path label'.")
+            raise UserError(f"{file}, line {number}: '{line}' is not 'path label'.")
         if number == 1 and cells[0].lower() in ("path", "image", "file", "filename", "name"):
             continue
-        rows.append((cells[0], cells[1]))
+        rows.append(Entry(*cells))
     return rows
 
 
-def _entry(entry: Any, file: Path, number: int) -> tuple[str, Any]:
+def _entry(entry: Any, file: Path, number: int) -> Entry:
     if isinstance(entry, dict):
         path = next((entry[k] for k in ("path", "image", "file") if k in entry), None)
         keys = ("labels", "label", "counts", "target")
-        given = next((entry[k] for k in keys if k in entry), None)
-        entry = (path, given)
+        label = next((entry[k] for k in keys if k in entry), None)
+        entry = (path, label, entry.get("tags"))
     fits = isinstance(entry, list | tuple) and len(entry) >= 2 and isinstance(entry[0], str)
     if not fits or entry[1] is None:
         raise UserError(
             f"{file}, entry {number}: {entry!r:.80} is not [path, label] or [path, labels]."
         )
-    return entry[0], entry[1]
+    return Entry(*entry[:3])
 
 
-def _labels_of(
-    path: str, given: Any, classes: Sequence[str], labels: Labels, name: str
-) -> list[int]:
+def read_numbered(file: Path, classes: Sequence[str], first: int = 0) -> pd.DataFrame:
+    """Lines ``name label …`` of a label list.
+
+    Args:
+        file: the list.
+        classes: class names in label order.
+        first: the label of the first class in the file.
+
+    Returns:
+        Columns ``name`` (str) and ``label`` (int64, from 0), in the order of the lines.
+
+    Raises:
+        UserError: unreadable or empty file, or a line of another form, by its number.
+    """
+    rows = []
+    last = first + len(classes) - 1
+    for number, line in read_lines(file, "the label list"):
+        words = line.replace(",", " ").split()
+        label = int(words[1]) if len(words) in (2, 3) and words[1].isdigit() else None
+        if label is None or not first <= label <= last:
+            raise UserError(
+                f"{file}, line {number}: '{line}' is not 'file label' with a label from "
+                f"{first} to {last}."
+            )
+        rows.append((words[0], label - first))
+    if not rows:
+        raise UserError(f"the label list {file} is empty; expected 'file label' lines.")
+    return pd.DataFrame(rows, columns=["name", "label"]).astype({"label": "int64"})
+
+
+def _labels_of(entry: Entry, classes: Sequence[str], labels: Labels, name: str) -> list[int]:
+    """The labels of an entry; a target vector names its classes by falling share."""
+    given = entry.label
     several = list(given) if isinstance(given, list | tuple | np.ndarray) else [given]
     if any(isinstance(item, float) for item in several):  # a target vector
         several = [int(k) for k in np.argsort(several)[::-1] if several[k] > 0]
-    found = []
+    numbers = []
     for item in several:
         if isinstance(item, list | tuple) and item:
             item = item[0]  # a class and its count
@@ -222,17 +317,17 @@ def _labels_of(
         label = labels.of(str(item), classes)
         if label is None:
             raise UserError(
-                f"{name}: {path} has the label {item!r}, which is none of the {len(classes)} "
+                f"{name}: {entry.path} has the label {item!r}, which is none of the {len(classes)} "
                 f"classes ({', '.join(map(str, classes[:8]))})."
             )
-        found.append(label)
-    return list(dict.fromkeys(found))
+        numbers.append(label)
+    return list(dict.fromkeys(numbers))
 
 
-def _numbered(entries: dict[str, list[tuple[str, Any]]], number: int | None) -> tuple[str, ...]:
+def _numbered(entries: dict[str, list[Entry]], number: int | None) -> tuple[str, ...]:
     largest = -1
     for rows in entries.values():
-        for path, given in rows:
+        for path, given, _ in rows:
             several = given if isinstance(given, list | tuple) else [given]
             if any(isinstance(item, float) for item in several):
                 largest = max(largest, len(several) - 1)

@@ -8,21 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from common.cli import UserError
-from common.data.manifest import Manifest
-from common.datasets.readers.expressions import (
-    differing_counts,
-    drop_missing,
-    first_existing,
-    read_class_folders,
-)
-from common.datasets.readers.folder import is_drawn
+from common.data.manifest import Kind, Manifest, Note
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import is_drawn, read_class_folders
+from common.datasets.readers.lists import first_existing, listed_table, read_numbered
 
 NAME = "rafdb"
-CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-COUNTS = {
-    "train": (1290, 281, 717, 4772, 1982, 705, 2524),  # 12,271
-    "test": (329, 74, 160, 1185, 478, 162, 680),  # 3,068
-}
+CLASSES = DATASETS[NAME].classes
+COUNTS = {s: tuple(of.values()) for s, of in DATASETS[NAME].published[0].classes.items()}
 LABEL_FILE = "list_patition_label.txt"  # the official spelling
 HELP = (
     f"expected Image/aligned/ and EmoLabel/{LABEL_FILE}, or train/ and test/ with a folder a class;"
@@ -77,17 +70,14 @@ def read_lists(
         classes: class names in label order.
     """
     tables, notes = [], []
-    for split, folder, file in (
-        ("train", train_root, train_list),
-        ("test", test_root, test_list),
-    ):
+    lists = {"train": (train_root, train_list), "test": (test_root, test_list)}
+    for split, (folder, file) in lists.items():
         if not folder.is_dir():
             raise UserError(f"no {split} images of {name}: there is no folder {folder}.")
         listed = read_list(file, classes)
         paths = locate(folder, listed["name"])
-        there, missing = drop_missing(name, paths, file)
-        rows = {"path": [str(p.absolute()) for p in paths], "label": listed["label"]}
-        tables.append(pd.DataFrame(rows)[there].assign(split=split))
+        table, missing = listed_table(name, file, paths, label=listed["label"], split=split)
+        tables.append(table)
         notes += missing
     drawn = is_drawn(train_root) or is_drawn(test_root)
     table = pd.concat(tables, ignore_index=True)
@@ -96,41 +86,8 @@ def read_lists(
 
 
 def read_list(file: Path, classes: Sequence[str] = CLASSES, first: int = 0) -> pd.DataFrame:
-    """Lines ``name label …`` of a label list.
-
-    Args:
-        file: the list.
-        classes: class names in label order.
-        first: the label of the first class in the file.
-
-    Returns:
-        Columns ``name`` (str) and ``label`` (int64, from 0), in the order of the lines.
-
-    Raises:
-        UserError: unreadable or empty file, or a line of another form, by its number.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UserError(f"the label list {file} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"the label list {file} is no text; expected 'file label' lines.") from None
-    rows = []
-    last = first + len(classes) - 1
-    for number, line in enumerate(lines, start=1):
-        words = line.replace(",", " ").split()
-        if not words:
-            continue
-        label = int(words[1]) if len(words) in (2, 3) and words[1].isdigit() else None
-        if label is None or not first <= label <= last:
-            raise UserError(
-                f"{file}, line {number}: '{line.strip()}' is not 'file label' with a label from "
-                f"{first} to {last}."
-            )
-        rows.append((words[0], label - first))
-    if not rows:
-        raise UserError(f"the label list {file} is empty; expected 'file label' lines.")
-    return pd.DataFrame(rows, columns=["name", "label"]).astype({"label": "int64"})
+    """See :func:`common.datasets.readers.lists.read_numbered`."""
+    return read_numbered(file, classes, first)
 
 
 def locate(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -165,10 +122,7 @@ def _official(base: Path, file: Path) -> Manifest:
     if folder is None:
         raise UserError(f"{file} is there, but not the images: there is no folder {places[0]}.")
     paths = locate(folder, listed["name"])
-    there, notes = drop_missing(NAME, paths, file)
-    table = pd.DataFrame(
-        {"path": [str(p.absolute()) for p in paths], "label": listed["label"], "split": split}
-    )[there].reset_index(drop=True)
+    table, notes = listed_table(NAME, file, paths, label=listed["label"], split=split)
     return Manifest(NAME, Path("/"), CLASSES, table, is_drawn(base), notes, "official")
 
 
@@ -176,3 +130,27 @@ def _noted(manifest: Manifest) -> Manifest:
     if not manifest.drawn:
         manifest.notes += differing_counts(manifest, COUNTS)
     return manifest
+
+
+def differing_counts(manifest: Manifest, published: dict[str, Sequence[int]]) -> list[str]:
+    """Sentences that say where the images a class differ from the published numbers.
+
+    Args:
+        manifest: a whole dataset.
+        published: split -> images per class.
+    """
+    notes = []
+    for split, expected in published.items():
+        here = manifest.split(split).counts()
+        differing = [
+            f"{name} {have} instead of {want}"
+            for (name, have), want in zip(here.items(), expected, strict=True)
+            if have != want
+        ]
+        if differing:
+            sentence = (
+                f"{manifest.name}: {sum(here.values())} {split} images, published are "
+                f"{sum(expected)} ({', '.join(differing)})"
+            )
+            notes.append(Note(sentence, Kind.COUNTS))
+    return notes

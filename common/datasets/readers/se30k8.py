@@ -8,22 +8,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from common.cli import UserError
 from common.data import pickles
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import drop_missing
-from common.datasets.readers.folder import images_below, is_drawn
-from common.datasets.readers.lists import find_lists, read_listed
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import (
+    Labels,
+    has_class_folders,
+    images_below,
+    is_drawn,
+    read_tree,
+)
+from common.datasets.readers.lists import find_lists, listed_table, read_listed
 from common.datasets.readers.own_split import with_own_split
-from common.datasets.readers.scenes import SE30K8, SURPRISES
-from common.datasets.readers.tree import Labels, has_class_folders, read_tree
 
 NAME = "SE30K8"
 ANNOTATIONS = ("mturk_annotations*.pkl*", "annotations.json")
 LEAST_VOTES = 3
-LABELS = Labels((SE30K8,), SURPRISES)
+SE30K8 = DATASETS[NAME].classes
+LABELS = Labels.of_dataset(NAME)
 HELP = (
     "expected annotations/mturk_annotations_240.pkl.keep and images/<key>.jpg, or lists train*, "
     "test* beside images/, or train/<class>/ and test/<class>/; the annotations are part of the "
@@ -76,18 +80,17 @@ def _from_votes(root: Path, file: Path, least_votes: int) -> Manifest:
         if not isinstance(workers, list | tuple):
             raise UserError(f"{file}: the entry {key} has no 'image_emotion', a list a worker.")
         rows.append((str(key), *shares(workers, least_votes, f"{file}, entry {key}")))
-    paths = [_place(root, images, key) for key, *_ in rows]
-    there, notes = drop_missing(NAME, paths, file)
-    table = pd.DataFrame(
-        {
-            "path": [str(p.absolute()) for p in paths],
-            "label": np.array([label for _, label, _ in rows], np.int64),
-            "dist": [dist for _, _, dist in rows],
-        }
+    label = np.array([label for _, label, _ in rows], np.int64)
+    table, notes = listed_table(
+        NAME,
+        file,
+        paths=[_place(root, images, key) for key, *_ in rows],
+        label=label,
+        dist=[dist for _, _, dist in rows],
     )
-    kept = table["label"] >= 0
-    notes.append(f"{(~kept).sum()} images on which fewer than {least_votes} agree are left out")
-    table = table[kept & there].reset_index(drop=True)
+    few = (label < 0).sum()
+    notes.append(f"{few} images on which fewer than {least_votes} agree are left out")
+    table = table[table["label"] >= 0].reset_index(drop=True)
     if table.empty:
         raise UserError(f"{file} has no image that {least_votes} workers agree on.")
     table, note = with_own_split(table, NAME)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.readers.expressions import first_existing, read_class_folders
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers.folder import read_class_folders
+from common.datasets.readers.lists import first_existing
 
 NAME = "sfew"
-CLASSES = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+CLASSES = DATASETS[NAME].classes
 TRAIN, VAL = ("Train", "train", "Train_Aligned_Faces"), ("Val", "val", "Valid", "test", "Test")
 
 

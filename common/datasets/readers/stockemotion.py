@@ -8,8 +8,8 @@ from pathlib import Path
 from common.cli import UserError
 from common.data import pickles
 from common.data.manifest import Manifest
-from common.datasets.readers.lists import read_listed
-from common.datasets.readers.tree import Labels
+from common.datasets.readers.folder import Labels
+from common.datasets.readers.lists import first_existing, read_listed
 
 NAME = "stockemotion"
 FORMS = {  # folder of lists -> (classes, list of train images, of test images), as configured
@@ -38,7 +38,7 @@ def read(root: Path, form: str = "data_v6_690_xmas") -> Manifest:
     root = Path(root)
     number, train, test = FORMS[form]
     files = {"train": root / form / train, "test": root / form / test}
-    folder = next((root / place for place in IMAGES if (root / place).is_dir()), None)
+    folder = first_existing(root / place for place in IMAGES)
     if folder is None or not all(file.is_file() for file in files.values()):
         raise UserError(
             f"there is no StockEmotion at {root}: expected {IMAGES[0]}/ and {form}/{train}, "

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data.manifest import Manifest
+from common.datasets.readers.folder import Labels, read_tree
 from common.datasets.readers.lists import find_lists, read_listed, read_one_list
-from common.datasets.readers.scenes import POLAR, SIGNS
-from common.datasets.readers.tree import Labels, read_tree
 
-LABELS = Labels((POLAR,), SIGNS)
+LABELS = Labels.of_dataset("twitter1")
 AGREE = {3: "three_agrees", 4: "four_agrees", 5: "five_agrees"}
 FOLDERS = ("Agg_AMT_Candidates", "images", "image", ".")
 
@@ -61,7 +60,7 @@ def read_two(root: Path) -> Manifest:
 
 
 def _other(name: str, root: Path, official: str) -> Manifest:
-    files = find_lists(root, len(POLAR)) if root.is_dir() else {}
+    files = find_lists(root, len(LABELS.choices[0])) if root.is_dir() else {}
     if files:
         return read_listed(name, root, files, LABELS)
     hint = (

@@ -8,17 +8,15 @@ import numpy as np
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets.labels import mapping, space
+from common.datasets.labels import mapping
+from common.datasets.readers.folder import (
+    Labels,
+    folders,
+    of_splits,
+    read_tree,
+    split_folders,
+)
 from common.datasets.readers.lists import find_lists, read_listed
-from common.datasets.readers.tree import Labels, folders, of_splits, read_tree, split_folders
-
-SPELLINGS = {
-    "cheerfulness": "cheerfullness",
-    "irritability": "irritabilty",
-    "happy": "joy",
-    "happiness": "joy",
-}
-"""The dataset writes ``cheerfullness`` and ``irritabilty``."""
 
 
 def read(root: Path, classes: int = 25) -> Manifest:
@@ -38,12 +36,12 @@ def read(root: Path, classes: int = 25) -> Manifest:
         UserError: nothing of this is there.
     """
     root = Path(root)
-    name, wanted = f"webemo{classes}", space(f"webemo{classes}").classes
-    own = _read_as(name, root, wanted, classes)
+    name = f"webemo{classes}"
+    own = _read_as(name, root, classes)
     if own is not None:
         return own
     if classes != 25:
-        finest = _read_as(name, root, space("webemo25").classes, 25)
+        finest = _read_as(name, root, 25)
         if finest is not None:
             return _joined(finest, name, classes)
     raise UserError(
@@ -53,8 +51,8 @@ def read(root: Path, classes: int = 25) -> Manifest:
     )
 
 
-def _read_as(name: str, root: Path, classes: tuple[str, ...], number: int) -> Manifest | None:
-    labels = Labels((classes,), SPELLINGS)
+def _read_as(name: str, root: Path, number: int) -> Manifest | None:
+    labels = Labels.of_dataset(f"webemo{number}")
     if not root.is_dir():
         return None
     files = find_lists(root, number)

@@ -15,14 +15,15 @@ from tqdm import tqdm
 
 from common.datasets.readers.affectnet import EXPRESSIONS as AFFECTNET
 from common.datasets.readers.ferplus import CLASSES as FERPLUS
+from common.datasets.readers.ferplus import USAGES
 from common.datasets.standins import rafdb
 from common.datasets.standins.face_folders import EXPRESSIONS
 from common.datasets.standins.faces import draw_face
-from common.datasets.standins.picture_lists import generator, scaled
+from common.datasets.standins.picture_lists import generator, scaled, write_lines
 
 VERSION = 1
 """Raised by any change that changes a byte of an image or a list."""
-FERPLUS_SIDE, SIDE = 48, 100
+SIDE = 100
 NO_EXPRESSION = (8, 9, 10)  # none, uncertain, no face
 SFEW = {
     **{"Angry": "anger", "Disgust": "disgust", "Fear": "fear", "Happy": "happiness"},
@@ -39,11 +40,6 @@ SIZES = {
     "ferplus": {"Training": 2000, "PublicTest": 240, "PrivateTest": 240},
     "affectnet": {"training": 2200, "validation": 220},
     "sfew": {"Train": 958, "Val": 436},
-}
-FOLDERS = {
-    "Training": "FER2013Train",
-    "PublicTest": "FER2013Valid",
-    "PrivateTest": "FER2013Test",
 }
 LEAST = 6
 
@@ -63,7 +59,7 @@ def write_ferplus(folder: Path, scale: float, seed: int, size: int) -> dict[str,
     counts: dict[str, dict[str, int]] = {}
     number = 0
     for usage, full in SIZES["ferplus"].items():
-        each, place = scaled(full // len(FERPLUS), scale, LEAST), folder / FOLDERS[usage]
+        each, place = scaled(full // len(FERPLUS), scale, LEAST), folder / USAGES[usage.lower()][1]
         place.mkdir()
         rows = []
         for label, name in _jobs(FERPLUS, each, f"ferplus {usage}"):
@@ -74,9 +70,9 @@ def write_ferplus(folder: Path, scale: float, seed: int, size: int) -> dict[str,
             rows.append(f'{file},"(0, 0, {size}, {size})",{votes}')
             table.append(f"{usage},{file},{votes}")
             number += 1
-        _text(place / "label.csv", rows)
+        write_lines(place / "label.csv", rows)
         counts[usage] = dict.fromkeys(FERPLUS, each)
-    _text(folder / "fer2013new.csv", table)
+    write_lines(folder / "fer2013new.csv", table)
     return counts
 
 
@@ -115,7 +111,7 @@ def write_affectnet(folder: Path, scale: float, seed: int, size: int) -> dict[st
             if name in AFFECTNET:
                 v, a = np.clip(np.array(VALENCE_AROUSAL[name]) + rng.normal(0, 0.1, 2), -1, 1)
             lines.append(f"{path},0,0,{size},{size},0;0,{code},{v:.4f},{a:.4f}")
-        _text(folder / f"{stem}.csv", lines)
+        write_lines(folder / f"{stem}.csv", lines)
         counts[stem] = dict.fromkeys(AFFECTNET, each)
     return counts
 
@@ -138,15 +134,3 @@ def _jobs(names: Sequence[str], each: int, what: str) -> tqdm:
     """(label, class) of every image, the classes in turn."""
     jobs = [(label, name) for _ in range(each) for label, name in enumerate(names)]
     return tqdm(jobs, desc=f"drawing {what}", unit="image", disable=None)
-
-
-def _text(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-WRITERS = {
-    "ferplus": (write_ferplus, FERPLUS_SIDE),
-    "affectnet": (write_affectnet, SIDE),
-    "sfew": (write_sfew, SIDE),
-}
-"""Name -> writer, pixels of a side."""

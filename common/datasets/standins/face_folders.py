@@ -7,13 +7,12 @@ the drawings are not).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from common.datasets.catalogue import LABEL_SETS
 from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face
 
@@ -25,10 +24,7 @@ EXPRESSIONS = {
     **rafdb.EXPRESSIONS,
     "contempt": {"corner_pull": 0.4, "lip_tighten": 0.5, "lid_droop": 0.2, "lid_tighten": 0.2},
 }
-NUMBERED = (
-    *("neutral", "happiness", "sadness", "surprise"),
-    *("fear", "disgust", "anger", "contempt"),
-)
+NUMBERED = LABEL_SETS["affectnet8"].classes
 """What the class folders 0 to 7 stand for."""
 UNLABELLED = 100_000
 """Faces without a label at scale 1."""
@@ -37,26 +33,29 @@ UNLABELLED = 100_000
 Layout = dict[str, tuple[str, dict[str, int]]]
 
 
-def _rafdb() -> Layout:
-    counts = {s: dict(zip(rafdb.CLASSES, n, strict=True)) for s, n in rafdb.FULL_COUNTS.items()}
+def rafdb_layout() -> Layout:
+    """RAF-DB's classes, as uneven as published."""
     return {
-        name.capitalize(): (name, {split: counts[split][name] for split in counts})
+        name.capitalize(): (name, {s: of[name] for s, of in rafdb.FULL_COUNTS.items()})
         for name in sorted(rafdb.CLASSES)
     }
 
 
-def _even(classes: int, train: int, test: int) -> Layout:
+def even_layout(classes: int, train: int, test: int) -> Layout:
     """Folders 0, 1, … with as many images each."""
     return {str(i): (NUMBERED[i], {"train": train, "test": test}) for i in range(classes)}
 
 
-LAYOUTS: dict[str, Layout] = {
-    "rafdb_folders": _rafdb(),
-    "ferplus_folders": _even(8, 3500, 888),
-    "affectnet7_folders": _even(7, 35_000, 500),
-    "affectnet8_folders": _even(8, 35_000, 500),
-}
-"""RAF-DB's classes are as uneven as published; those of the others are even here."""
+def write_rafdb(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[str, int]]:
+    """See :func:`write`."""
+    return write(rafdb_layout(), folder, scale, seed, size)
+
+
+def write_even(
+    folder: Path, scale: float, seed: int, size: int, classes: int, train: int, test: int
+) -> dict[str, dict[str, int]]:
+    """See :func:`write`."""
+    return write(even_layout(classes, train, test), folder, scale, seed, size)
 
 
 def write(layout: Layout, folder: Path, scale: float, seed: int, size: int = SIDE):
@@ -99,7 +98,7 @@ def write_unlabelled(folder: Path, scale: float, seed: int, size: int = SIDE):
         Images, under the one folder.
     """
     number = max(sum(rafdb.LEAST.values()), round(UNLABELLED * scale))
-    shares = np.array(rafdb.FULL_COUNTS["train"], dtype=np.float64)
+    shares = np.array(list(rafdb.FULL_COUNTS["train"].values()), dtype=np.float64)
     place = folder / "train_all" / "faces"
     place.mkdir(parents=True)
     expressions = [list(EXPRESSIONS).index(name) for name in rafdb.CLASSES]
@@ -113,10 +112,3 @@ def write_unlabelled(folder: Path, scale: float, seed: int, size: int = SIDE):
 def _draw(expression: int, rng: np.random.Generator, size: int, path: Path) -> None:
     means = list(EXPRESSIONS.values())[expression]
     draw_face(rafdb.express(means, rng), rng, size).save(path, **rafdb.JPEG)
-
-
-WRITERS: dict[str, Callable] = {
-    **{name: partial(write, layout) for name, layout in LAYOUTS.items()},
-    "unlabelled_faces": write_unlabelled,
-}
-"""Name of a stand-in -> its writer."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
-from common.datasets import drawing
+from common.datasets.standins import drawing
 from common.datasets.standins.features import draw_features, draw_head
 from common.datasets.standins.people import Canvas, Identity, Pose
 

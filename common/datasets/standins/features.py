@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from common.datasets import drawing
+from common.datasets.standins import drawing
 from common.datasets.standins.people import Canvas, Identity, Pose, ellipse
 
 U = np.linspace(-1, 1, 17)

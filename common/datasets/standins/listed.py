@@ -3,35 +3,27 @@
 DeepEmotion (FI), UnBiasedEmo, DeepSentiment, Advertisement and SE30K8: images, the list files that
 the published configurations name, and where the dataset publishes votes, these in its own form.
 Class numbers count alphabetically from 0. At scale 1, UnBiasedEmo has its official number of
-images; the others are as large as :data:`SIZES` says.
+images; the others are as large as the catalogue says.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from numpy.random import Generator
 
 from common.data import pickles
+from common.datasets.catalogue import LABEL_SETS, reader
 from common.datasets.standins import emotions, picture_lists
-from common.datasets.standins.fi import CLASSES as FI
 from common.datasets.standins.picture_lists import Job, draw_all, generator, scaled
 from common.datasets.standins.tagged import write_vocabulary
 from common.files import write_json
 
 VERSION = 1
 SIDE = 96
-UNBIASED = ("anger", "fear", "joy", "love", "sadness", "surprise")
-POLARITY = ("negative", "positive")
-SENTIMENTS = (
-    *("active", "afraid", "alarmed", "alert", "amazed", "amused", "angry", "calm", "cheerful"),
-    *("confident", "conscious", "creative", "disturbed", "eager", "educated", "emotional"),
-    *("empathetic", "fashionable", "feminine", "grateful", "inspired", "jealous", "loving"),
-    *("manly", "persuaded", "pessimistic", "proud", "sad", "thrifty", "youthful"),
-)
-"""The advertisements' sentiments; their own files number them from 1, the lists from 0."""
+POLARITY = LABEL_SETS["polarity"].classes
 VOTED = {
     "anger": ("anger",),
     "disgust": ("disgust",),
@@ -44,50 +36,41 @@ VOTED = {
 }
 """SE30K8's classes and the families that show them."""
 WORKERS, AGREEMENT = 5, 3
-SIZES = {
-    "deepemotion": (1600, 400),
-    "unbiasedemo": (2436, 609),
-    "deepsentiment": (800, 200),
-    "advertisement": (1200, 300),
-    "se30k8": (1600, 400),
-}
-"""Dataset -> images of train and test at scale 1."""
+SE30K8_SIZES = {"train": 1600, "test": 400}
+"""Images at scale 1."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A dataset whose images have one class.
+def write(
+    folder: Path,
+    scale: float,
+    seed: int,
+    size: int,
+    name: str,
+    sizes: Sequence[int],
+    lists: Sequence[str],
+    least: int = 4,
+) -> dict[str, dict[str, int]]:
+    """Write ``images/<class>/…`` and both lists of ``[path, class number]``.
 
-    Attributes:
-        name: of the dataset.
-        classes: in the order of their numbers.
+    Args:
+        name: of the dataset; an image has one of its classes.
+        sizes: images of train and of test at scale 1.
         lists: list file of train and of test.
         least: fewest images of a class and split.
     """
-
-    name: str
-    classes: tuple[str, ...]
-    lists: tuple[str, str]
-    least: int = 4
-
-    def write(self, folder: Path, scale: float, seed: int, size: int) -> dict:
-        """Write ``images/<class>/…`` and both lists of ``[path, class number]``."""
-        shown = {}
-        for split, full, target in zip(
-            ("train", "test"), SIZES[self.name], self.lists, strict=True
-        ):
-            each = scaled(full // len(self.classes), scale, self.least)
-            entries, jobs = [], []
-            for label, name in enumerate(self.classes):
-                for k in range(each):
-                    path = f"{name}/{split}_{k:05d}.png"
-                    entries.append([path, label])
-                    rng = generator(seed, self.name, path)
-                    jobs.append(Job(path, _family(name, rng)))
-            draw_all(jobs, folder / "images", seed, size, self.name)
-            pickles.save(entries, folder / target)
-            shown[split] = [self.classes[label] for _, label in entries]
-        return picture_lists.counts(shown)
+    classes, shown = reader(name).classes, {}
+    for split, full, target in zip(("train", "test"), sizes, lists, strict=True):
+        each = scaled(full // len(classes), scale, least)
+        entries, jobs = [], []
+        for label, of_class in enumerate(classes):
+            for k in range(each):
+                path = f"{of_class}/{split}_{k:05d}.png"
+                entries.append([path, label])
+                jobs.append(Job(path, _family(of_class, generator(seed, name, path))))
+        draw_all(jobs, folder / "images", seed, size, name)
+        pickles.save(entries, folder / target)
+        shown[split] = [classes[label] for _, label in entries]
+    return picture_lists.counts(shown)
 
 
 def _family(name: str, rng: Generator) -> str:
@@ -99,19 +82,11 @@ def _family(name: str, rng: Generator) -> str:
     return emotions.family_of(name)
 
 
-DEEPEMOTION = Listed("deepemotion", FI, ("z_data/train_8.pkl", "z_data/test_8.pkl"))
-UNBIASEDEMO = Listed("unbiasedemo", UNBIASED, ("z_data/train-6.pkl", "z_data/test-6.pkl"))
-DEEPSENTIMENT = Listed("deepsentiment", POLARITY, ("z_data/train_3.pkl", "z_data/test_3.pkl"))
-ADVERTISEMENT = Listed(
-    "advertisement", SENTIMENTS, ("train_list.pkl", "test_list_2403.pkl"), least=2
-)
-
-
-def write_advertisement(folder: Path, scale: float, seed: int, size: int) -> dict:
+def write_advertisement(folder: Path, scale: float, seed: int, size: int, **listed) -> dict:
     """The lists, and ``Sentiments.json``: image -> per worker the numbers from 1, as strings."""
-    shown = ADVERTISEMENT.write(folder, scale, seed, size)
+    shown = write(folder, scale, seed, size, **listed)
     votes = {}
-    for target in ADVERTISEMENT.lists:
+    for target in listed["lists"]:
         for path, label in pickles.load(folder / target):
             rng = generator(seed, "sentiments", path)
             drawn = [label if rng.random() < 0.8 else int(rng.integers(30)) for _ in range(3)]
@@ -121,10 +96,10 @@ def write_advertisement(folder: Path, scale: float, seed: int, size: int) -> dic
     return shown
 
 
-def write_deepsentiment(folder: Path, scale: float, seed: int, size: int) -> dict:
+def write_deepsentiment(folder: Path, scale: float, seed: int, size: int, **listed) -> dict:
     """The lists, and ``three_agrees.txt``: a line ``file label`` an image."""
-    shown = DEEPSENTIMENT.write(folder, scale, seed, size)
-    rows = [row for target in DEEPSENTIMENT.lists for row in pickles.load(folder / target)]
+    shown = write(folder, scale, seed, size, **listed)
+    rows = [row for target in listed["lists"] for row in pickles.load(folder / target)]
     text = "".join(f"{path} {label}\n" for path, label in rows)
     pickles.write_bytes(text.encode(), folder / "three_agrees.txt")
     return shown
@@ -141,7 +116,7 @@ def write_se30k8(folder: Path, scale: float, seed: int, size: int) -> dict:
     tag2idx = write_vocabulary(folder / "vocabulary", seed)
     tags = emotions.ranked_tags(690)
     annotations, shown = {}, {}
-    for split, full in zip(("train", "test"), SIZES["se30k8"], strict=True):
+    for split, full in SE30K8_SIZES.items():
         single, shares, jobs = [], [], []
         for k in range(scaled(full, scale, 8 * 4)):
             name = tuple(VOTED)[k % len(VOTED)]

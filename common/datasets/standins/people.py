@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from common.datasets import drawing
+from common.datasets.standins import drawing
 
 SKIN = np.array(
     [

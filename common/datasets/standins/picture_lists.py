@@ -47,3 +47,9 @@ def counts(splits: dict[str, list[str]]) -> dict[str, dict[str, int]]:
         split: {str(n): int(k) for n, k in zip(*np.unique(names, return_counts=True), strict=True)}
         for split, names in splits.items()
     }
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file, a line feed after every line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

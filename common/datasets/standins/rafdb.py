@@ -14,17 +14,15 @@ from numpy.random import Generator
 from PIL import Image
 from tqdm import tqdm
 
+from common.datasets.catalogue import DATASETS
 from common.datasets.standins.faces import ACTIONS, draw_face
 
 VERSION = 1
 """Raised by any change that changes a byte of an image."""
 
-CLASSES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+CLASSES = DATASETS["rafdb"].classes
 """In the order of the official labels 1 to 7."""
-FULL_COUNTS = {
-    "train": (1290, 281, 717, 4772, 1982, 705, 2524),
-    "test": (329, 74, 160, 1185, 478, 162, 680),
-}
+FULL_COUNTS = DATASETS["rafdb"].published[0].classes
 LEAST = {"train": 16, "test": 8}
 SIDE = 100
 LABEL_FILE = Path("EmoLabel/list_patition_label.txt")
@@ -95,11 +93,8 @@ STRAY = 0.03
 def split_counts(scale: float) -> dict[str, dict[str, int]]:
     """Images per split and class: the official numbers times `scale`, never below `LEAST`."""
     return {
-        split: {
-            name: max(LEAST[split], round(n * scale))
-            for name, n in zip(CLASSES, numbers, strict=True)
-        }
-        for split, numbers in FULL_COUNTS.items()
+        split: {name: max(LEAST[split], round(number * scale)) for name, number in of_split.items()}
+        for split, of_split in FULL_COUNTS.items()
     }
 
 

@@ -12,13 +12,19 @@ import numpy as np
 from numpy.random import Generator
 from tqdm import tqdm
 
-from common.datasets.readers.ldl import EMOTIONS as MIKELS
+from common.datasets.catalogue import LABEL_SETS
 from common.datasets.standins import va
-from common.datasets.standins.picture_lists import Job, draw_all, generator, scaled
+from common.datasets.standins.picture_lists import (
+    Job,
+    draw_all,
+    generator,
+    scaled,
+    write_lines,
+)
 
 VERSION = 1
 SIDE = 96
-VOTERS = {"flickrldl": 11, "twitterldl": 8}
+MIKELS = LABEL_SETS["ldl8"].classes
 LDL_SIZES = {"train": 1200, "test": 300}
 EACH = {"emotion6": 330, "bass": 146, "oasis": 225}
 """Images of a class, or of a quarter of the plane, at scale 1."""
@@ -42,22 +48,12 @@ def write_emotion6(folder: Path, scale: float, seed: int, size: int) -> dict[str
         votes = rng.multinomial(15, _near(va.RATED.index(name), len(va.RATED) + 1)) / 15
         row = [path, f"{valence:.3f}", f"{arousal:.3f}", *(f"{v:.4f}" for v in votes)]
         lines.append("\t".join(row))
-    _text(folder / "ground_truth.txt", lines)
+    write_lines(folder / "ground_truth.txt", lines)
     return {"all": dict.fromkeys(va.RATED, each)}
 
 
-def write_flickrldl(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[str, int]]:
-    """Votes of eleven; see :func:`_write_votes`."""
-    return _write_votes("flickrldl", folder, scale, seed, size)
-
-
-def write_twitterldl(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[str, int]]:
-    """Votes of eight; see :func:`_write_votes`."""
-    return _write_votes("twitterldl", folder, scale, seed, size)
-
-
-def _write_votes(
-    name: str, folder: Path, scale: float, seed: int, size: int
+def write_votes(
+    folder: Path, scale: float, seed: int, size: int, name: str, voters: int
 ) -> dict[str, dict[str, int]]:
     """Write ``train/``, ``test/`` and ``config.csv`` with a vote count an emotion."""
     lines, jobs = [",".join(("image", *MIKELS))], []
@@ -68,12 +64,12 @@ def _write_votes(
             for k in range(each):
                 path = f"{split}/{split}_{family}_{k:05d}.jpg"
                 rng = generator(seed, name, path)
-                votes = rng.multinomial(VOTERS[name], _near(label, len(MIKELS)))
+                votes = rng.multinomial(voters, _near(label, len(MIKELS)))
                 lines.append(",".join((Path(path).name, *map(str, votes))))
                 jobs.append(Job(path, family))
         counts[split] = dict.fromkeys(MIKELS, each)
     draw_all(jobs, folder, seed, size, name)
-    _text(folder / "config.csv", lines)
+    write_lines(folder / "config.csv", lines)
     return counts
 
 
@@ -82,7 +78,7 @@ def write_bass(folder: Path, scale: float, seed: int, size: int) -> dict[str, di
     lines = ["file_name,val_mean_us,aro_mean_us"]
     rated = _quarters("bass", folder / "images", "png", scale, seed, size)
     lines += [f"{Path(path).name},{v:.4f},{a:.4f}" for path, v, a in rated]
-    _text(folder / "BASS_data.csv", lines)
+    write_lines(folder / "BASS_data.csv", lines)
     return {"all": {"image": len(rated)}}
 
 
@@ -93,7 +89,7 @@ def write_oasis(folder: Path, scale: float, seed: int, size: int) -> dict[str, d
     for k, (path, v, a) in enumerate(rated, start=1):
         v, a = ((x - 1) * 6 / 8 + 1 for x in (v, a))
         lines.append(f"I{k},{Path(path).stem},Drawn,drawn,{v:.4f},{a:.4f}")
-    _text(folder / "OASIS.csv", lines)
+    write_lines(folder / "OASIS.csv", lines)
     return {"all": {"image": len(rated)}}
 
 
@@ -127,17 +123,3 @@ def _near(label: int, number: int) -> np.ndarray:
     chances = np.full(number, 0.4 / (number - 1))
     chances[label] = 0.6
     return chances
-
-
-def _text(path: Path, lines: list[str]) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-
-
-WRITERS = {
-    "emotion6": write_emotion6,
-    "flickrldl": write_flickrldl,
-    "twitterldl": write_twitterldl,
-    "bass": write_bass,
-    "oasis": write_oasis,
-}
-"""Name -> writer."""

@@ -17,9 +17,9 @@ from numpy.random import Generator
 from PIL import Image
 from tqdm import tqdm
 
-from common.datasets import drawing
 from common.datasets.lexicon import MADE_UP
 from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.standins import drawing
 from common.datasets.standins.fi import FULL_COUNTS
 from common.files import write_json
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.datasets.standins import listed, people_in_context, tagged
+from common.datasets.catalogue import STANDINS
+from common.datasets.standins import tagged
 
 VERSION = 1
 SIDE = tagged.SIDE
 PARTS = {
-    "Deepemotion": listed.DEEPEMOTION.write,
-    "UnBiasedEmo": listed.UNBIASEDEMO.write,
-    "Deepsentiment": listed.write_deepsentiment,
-    "Advertisement": listed.write_advertisement,
-    "SE30K8": listed.write_se30k8,
-    "EMOTIC": people_in_context.write,
+    "Deepemotion": "deepemotion",
+    "UnBiasedEmo": "unbiasedemo",
+    "Deepsentiment": "deepsentiment",
+    "Advertisement": "advertisement",
+    "SE30K8": "se30k8",
+    "EMOTIC": "emotic",
 }
+"""Folder -> stand-in."""
 
 
 def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[str, int]]:
@@ -33,5 +35,5 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
     note("StockEmotion", tagged.write(folder, scale, seed, size))
     for name, part in PARTS.items():
         (folder / name).mkdir()
-        note(name, part(folder / name, scale, seed, size))
+        note(name, STANDINS[part].write(folder / name, scale, seed, size))
     return counts

@@ -69,7 +69,7 @@ def test_other_flags_do_not_read_the_runs_of_earlier_ones(tmp_path, monkeypatch)
 def test_twin_of_another_scale_or_version_is_refused(tmp_path, capsys):
     folder = tmp_path / "smoke" / "twin_data"
     folder.mkdir(parents=True)
-    for scale, version in ((0.5, base.TWINS["va"][1]), (0.001, 0)):
+    for scale, version in ((0.5, base.STANDINS["va"].version), (0.001, 0)):
         (folder / "DRAWN.json").write_text(json.dumps({"scale": scale, "generator": version}))
         assert two_stage.main(["--size", "smoke", "--work", str(tmp_path)]) == 2
         assert f"scale {scale}, version {version}" in capsys.readouterr().err

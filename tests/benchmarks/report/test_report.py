@@ -12,9 +12,8 @@ from benchmarks.__main__ import main
 from benchmarks.report import collect
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
-from benchmarks.results_file import Results, compared, drawn
+from benchmarks.results_file import DRAWN, Results, compared, drawn
 from benchmarks.statistics import Verdict
-from benchmarks.results_file import DRAWN
 from common.metrics.protocols import four_protocols
 
 CLASSES = ["awe", "<b>fear</b>"]

@@ -11,7 +11,7 @@ from benchmarks.ledger import rows as ledger
 from benchmarks.runs import weights
 from benchmarks.runs.weights import Measured
 from common.cli import UserError
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 from s2ver.model import build_model
 from ssfer.vit import build_vit
 

@@ -1,9 +1,9 @@
-"""An epoch as one pass over the data."""
+"""An epoch as one pass over the data, by one process or shared out among several."""
 
 import pytest
 
 from common.cli import UserError
-from common.data.streams import PassStream
+from common.data.streams import PassStream, ShardedPassStream
 
 ITEMS = range(7)
 
@@ -29,3 +29,21 @@ def test_less_than_a_batch_is_refused():
     with pytest.raises(UserError, match="7 images do not fill a batch of 8"):
         PassStream(ITEMS, 8, seed=0)
     assert PassStream(ITEMS, 8, seed=0, drop_last=False).steps == 1
+
+
+def test_shares_together_are_the_pass_of_one_process():
+    images = list(range(10))
+
+    def keys(replicas: int, rank: int, batch: int, **settings) -> list[list[tuple[int, int]]]:
+        return ShardedPassStream(images, batch, 5, replicas, rank, **settings).keys(3)
+
+    whole, shares = keys(1, 0, 4), [keys(2, rank, 2) for rank in range(2)]
+    assert len(whole) == 2
+    for step, batch in enumerate(whole):
+        assert sorted(batch) == sorted(shares[0][step] + shares[1][step])
+    assert keys(1, 0, 4, reshuffle=False) != whole
+
+
+def test_too_few_images_for_every_process_are_refused():
+    with pytest.raises(UserError, match="batch of 5 in each of 3"):
+        ShardedPassStream(list(range(10)), 5, 0, replicas=3, rank=0)

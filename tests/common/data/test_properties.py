@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.cli import UserError
 from common.data.splits import hold_out_validation, labelled_split, random_halves
-from common.datasets.layout import lay_out
+from common.datasets.folders import lay_out
 from common.datasets.readers import reader
 from common.datasets.readers.own_split import hold_out
 

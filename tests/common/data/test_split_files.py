@@ -49,9 +49,9 @@ def adacm_args(images, *words):
 
 @pytest.fixture(scope="module")
 def table(images, tmp_path_factory, in_process):
-    """The split file of ``--protocol adacm --labels 100 --seed 5``."""
+    """The split file of ``--protocol adacm.data:draw_split --labels 100 --seed 5``."""
     out = tmp_path_factory.mktemp("splits")
-    seen = draw(in_process, images, out, "--protocol", "adacm", "--labels", "100")
+    seen = draw(in_process, images, out, "--protocol", "adacm.data:draw_split", "--labels", "100")
     assert seen.code == 0, seen.err
     return out / "rafdb.adacm.100.s5.json"
 
@@ -71,9 +71,11 @@ def test_file_says_what_it_is(table, images):
 
 
 def test_drawn_anew_it_is_the_same_file(table, images, tmp_path, in_process):
-    draw(in_process, images, tmp_path, "--protocol", "adacm", "--labels", "100")
+    draw(in_process, images, tmp_path, "--protocol", "adacm.data:draw_split", "--labels", "100")
     assert (tmp_path / table.name).read_bytes() == table.read_bytes()
-    seen = draw(in_process, images, tmp_path, "--protocol", "adacm", "--labels", "100")
+    seen = draw(
+        in_process, images, tmp_path, "--protocol", "adacm.data:draw_split", "--labels", "100"
+    )
     assert seen.code == 0  # an equal file is left alone
 
 
@@ -81,7 +83,7 @@ def test_adacm_trains_on_what_it_would_draw_itself(table, images):
     manifest = reader("rafdb")(images)
     own = adacm.data.split(manifest, adacm_args(images, "--n-labeled", "100", "--manualSeed", "5"))
     args = adacm_args(images, "--split", str(table))
-    split_files.settle(args, (), "n_labeled")
+    split_files.resolve(args, (), "n_labeled")
     given = adacm.data.split(manifest, args)
     assert np.array_equal(given.split.labelled, own.split.labelled)
     assert np.array_equal(given.split.unlabelled, own.split.unlabelled)
@@ -89,14 +91,16 @@ def test_adacm_trains_on_what_it_would_draw_itself(table, images):
 
 
 def test_s2ver_trains_on_what_it_would_draw_itself(images, tmp_path, in_process):
-    seen = draw(in_process, images, tmp_path, "--protocol", "s2ver", "--labels", "70")
+    seen = draw(
+        in_process, images, tmp_path, "--protocol", "s2ver.data:draw_split", "--labels", "70"
+    )
     assert seen.code == 0, seen.err
     manifest = reader("rafdb")(images)
     words = ["--seed", "5", "-nc", "7"]
     parse = s2ver.options.build_parser().parse_args
     own = s2ver.data.split(manifest, parse([*words, "-nl", "70"]), tmp_path / "none.npy")
     args = parse([*words, "--split", str(tmp_path / "rafdb.s2ver.70.s5.json")])
-    split_files.settle(args, (), "num_labels")
+    split_files.resolve(args, (), "num_labels")
     assert args.num_labels == 70
     given = s2ver.data.split(manifest, args, tmp_path / "none.npy")
     assert np.array_equal(given.split.labelled, own.split.labelled)
@@ -112,22 +116,28 @@ def test_held_out_images_stand_in_the_file(images, tmp_path, in_process):
     assert len(split.validation) == 14 and not set(split.validation) & set(split.unlabelled)
     args = SimpleNamespace(split=path, num_labels=14, val_fraction=0.2)
     with pytest.raises(UserError, match="holds 14 images out"):
-        split_files.settle(args, (), "num_labels")
+        split_files.resolve(args, (), "num_labels")
 
 
 def test_other_number_of_labels_is_refused(table):
     args = SimpleNamespace(split=table, n_labeled=400, val_fraction=0)
     with pytest.raises(UserError, match=r"400 images are to be labelled, but .* labels 100"):
-        split_files.settle(args, ("n_labeled",), "n_labeled")
+        split_files.resolve(args, ("n_labeled",), "n_labeled")
 
 
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--protocol", "adacm", "--labels", "5000"], "asks for 791 labelled images"),
-        (["--protocol", "s2ver", "--labels", "20"], "multiple of 7"),
-        (["--protocol", "s2ver", "--labels", "0.5"], "is a share"),
-        (["--protocol", "magic", "--labels", "7"], "known are balanced, adacm, "),
+        (
+            ["--protocol", "adacm.data:draw_split", "--labels", "5000"],
+            "asks for 791 labelled images",
+        ),
+        (["--protocol", "s2ver.data:draw_split", "--labels", "20"], "multiple of 7"),
+        (["--protocol", "s2ver.data:draw_split", "--labels", "0.5"], "is a share"),
+        (["--protocol", "magic", "--labels", "7"], "known is balanced. For a drawing of your own"),
+        (["--protocol", "no.such:draw", "--labels", "7"], "no.such cannot be imported"),
+        (["--protocol", "adacm.data:nothing", "--labels", "7"], "has no function nothing"),
+        (["--protocol", "builtins:slice", "--labels", "7"], "returned a slice; expected a"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(images, tmp_path, in_process, more, told):
@@ -167,5 +177,7 @@ def test_another_split_is_not_replaced(table, images, tmp_path, in_process):
     content = json.loads(table.read_text())
     content["seed"] = 6
     split_files.write({k: v for k, v in content.items() if k != "hash"}, tmp_path / table.name)
-    seen = draw(in_process, images, tmp_path, "--protocol", "adacm", "--labels", "100")
+    seen = draw(
+        in_process, images, tmp_path, "--protocol", "adacm.data:draw_split", "--labels", "100"
+    )
     assert seen.code == 2 and "another split" in seen.err

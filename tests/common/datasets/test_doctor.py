@@ -12,7 +12,7 @@ from PIL import Image
 
 from common.datasets.__main__ import main
 from common.datasets.doctor import duplicates, examine
-from common.datasets.scan import perceptual_hash, scan
+from common.datasets.doctor.scan import perceptual_hash, scan
 
 FOLDERS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
 USAGES = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}

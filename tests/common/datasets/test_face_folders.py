@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from common.datasets.catalogue import STANDINS
 from common.datasets.standins import face_folders, rafdb
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 
 SIDE = 24
 
@@ -28,7 +29,11 @@ def digests(folder: Path) -> dict[str, str]:
     ],
 )
 def test_folders_are_the_classes(name, classes):
-    layout = face_folders.LAYOUTS[name]
+    layout = (
+        face_folders.rafdb_layout()
+        if name == "rafdb_folders"
+        else face_folders.even_layout(**STANDINS[name].arguments)
+    )
     assert list(layout) == classes
     expressions = [expression for expression, _ in layout.values()]
     assert len(set(expressions)) == len(classes) and set(expressions) <= set(

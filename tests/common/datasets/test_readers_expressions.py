@@ -8,7 +8,7 @@ from PIL import Image
 
 from common.cli import UserError
 from common.datasets.readers import affectnet, ferplus, rafdb, sfew
-from common.datasets.readers.expressions import differing_counts
+from common.datasets.readers.rafdb import differing_counts
 
 
 def picture(path, shade=0):

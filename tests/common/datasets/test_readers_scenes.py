@@ -2,14 +2,13 @@
 
 import json
 
-import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from common.cli import UserError
 from common.data import pickles
-from common.datasets.readers import READERS, canonical, reader
+from common.datasets.catalogue import DATASETS
+from common.datasets.readers import canonical, reader
 from common.datasets.readers.se30k8 import shares
 
 EKMAN = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
@@ -41,7 +40,7 @@ def pictures(folder, classes, number=3, ending="jpg"):
     ],
 )
 def test_spellings(spelling, name):
-    assert canonical(spelling) == name and reader(spelling) is READERS[name]
+    assert canonical(spelling) == name and reader(spelling) is DATASETS[name]
 
 
 def test_unknown_name():
@@ -49,7 +48,7 @@ def test_unknown_name():
         reader("emoset2")
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", DATASETS)
 def test_a_folder_that_is_not_there_is_told(name, tmp_path):
     with pytest.raises(UserError, match="none"):
         reader(name)(tmp_path / "none")
@@ -107,10 +106,7 @@ def test_a_strange_folder_is_named(tmp_path):
 @pytest.fixture
 def listed(tmp_path):
     """Eight classes with two images each, and rows of (path, label)."""
-    classes = READERS["fi"].first and (
-        *("amusement", "anger", "awe", "contentment"),
-        *("disgust", "excitement", "fear", "sadness"),
-    )
+    classes = DATASETS["fi"].classes
     pictures(tmp_path / "images", classes, 2)
     rows = {
         s: [(f"{c}/{k}.jpg", n) for n, c in enumerate(classes)]
@@ -273,93 +269,3 @@ def test_sentiments_of_advertisements(tmp_path):
     (tmp_path / "Sentiments.json").write_text(json.dumps(chosen))
     with pytest.raises(UserError, match=r"0/0.jpg has the sentiment 31; expected 1 to 30"):
         reader("ads")(tmp_path)
-
-
-# --- tables and shards ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rows(tmp_path):
-    for k in range(10):
-        picture(tmp_path / f"a b/{k}.png", k)
-    return pd.DataFrame(
-        {
-            "path": [f"a b/{k}.png" for k in range(10)],
-            "label": ["calm", "angry"] * 5,
-            "split": ["Training"] * 6 + ["valid"] * 2 + ["test"] * 2,
-            "valence": np.linspace(1, 9, 10),
-        }
-    )
-
-
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_tables(tmp_path, rows, form):
-    if form == "csv":
-        rows.to_csv(tmp_path / "mine.csv", index=False)
-    else:
-        pytest.importorskip("pyarrow")
-        rows.to_parquet(tmp_path / "mine.parquet")
-    manifest = reader("table")(tmp_path)
-    assert manifest.form == form and manifest.classes == ("angry", "calm")
-    assert manifest.split("val").labels.tolist() == [1, 0]
-    assert manifest.table["valence"][9] == 9
-
-
-@pytest.mark.parametrize(
-    ("change", "fact"),
-    [
-        ({"label": None}, "row 1: label is empty"),
-        ({"path": "../x.png"}, "which is outside"),
-        ({"path": "gone.png"}, "1 of the 10 images .* are missing"),
-        ({"path": "a b/1.png"}, "is listed twice"),
-        ({"split": "dev"}, "has the split 'dev'"),
-    ],
-)
-def test_tables_that_are_wrong(tmp_path, rows, change, fact):
-    for name, value in change.items():
-        rows.loc[0, name] = value
-    rows.to_csv(tmp_path / "index.csv", index=False)
-    with pytest.raises(UserError, match=fact):
-        reader("table")(tmp_path)
-
-
-def test_table_without_labels(tmp_path, rows):
-    rows.drop(columns="label").to_csv(tmp_path / "index.csv", index=False)
-    with pytest.raises(UserError, match="has no column label; its columns are path, split"):
-        reader("table")(tmp_path)
-
-
-def shard(path, samples):
-    webdataset = pytest.importorskip("webdataset")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with webdataset.TarWriter(str(path)) as writer:
-        for k, sample in enumerate(samples):
-            writer.write({"__key__": f"{k:04d}", **sample})
-
-
-@pytest.mark.parametrize("label", ["json", "cls"])
-def test_shards(tmp_path, label):
-    picture(tmp_path / "x.png")
-    image = (tmp_path / "x.png").read_bytes()
-    names = ("joy", "fear")
-    given = {"json": [{"label": n} for n in names], "cls": [0, 1]}[label]
-    for split in ("train", "test"):
-        shard(tmp_path / split / "000000.tar", [{"png": image, label: g} for g in given])
-    manifest = reader("webdataset")(tmp_path)
-    assert manifest.classes == (("fear", "joy") if label == "json" else ("0", "1"))
-    assert manifest.split("test").labels.tolist() == ([1, 0] if label == "json" else [0, 1])
-    first = manifest.table["path"].tolist()
-    assert reader("webdataset")(tmp_path).table["path"].tolist() == first
-    assert len(list((tmp_path / ".unpacked").iterdir())) == 1
-
-
-def test_shards_that_are_wrong(tmp_path):
-    picture(tmp_path / "x.png")
-    image = (tmp_path / "x.png").read_bytes()
-    shard(tmp_path / "train-0.tar", [{"png": image}])
-    with pytest.raises(UserError, match="the sample 0000 has neither cls nor json"):
-        reader("shards")(tmp_path)
-    assert list((tmp_path / ".unpacked").iterdir()) == []
-    (tmp_path / "train-0.tar").write_bytes(b"no tar at all" * 100)
-    with pytest.raises(UserError, match=r"train-0.tar is no readable tar file: "):
-        reader("shards")(tmp_path)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.baselines import __main__ as baselines
+from common.datasets.catalogue import DATASETS, STANDINS
 from common.datasets.doctor import examine
-from common.datasets.layout import lay_out, present, quadrants
-from common.datasets.published import PUBLISHED
-from common.datasets.readers import READERS, reader
-from common.datasets.twin import TWINS, make_twin
+from common.datasets.folders import lay_out, present, quadrants
+from common.datasets.readers import reader
+from common.datasets.standins.twin import make_twin
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "datasets.md"
 WITHOUT_READER = {"unlabelled_faces"}  # faces without labels have no classes to read
@@ -49,9 +49,8 @@ def twin(tmp_path_factory):
 
 def test_page_names_every_reader_and_twin():
     named = [name for readers, _ in ROWS for name in readers]
-    assert len(named) == len(set(named)) and set(named) == set(READERS)
-    assert {name for _, twins in ROWS for name in twins} | WITHOUT_READER == set(TWINS)
-    assert set(PUBLISHED) <= {name.lower() for name in READERS}
+    assert len(named) == len(set(named)) and set(named) == set(DATASETS)
+    assert {name for _, twins in ROWS for name in twins} | WITHOUT_READER == set(STANDINS)
 
 
 def pairs() -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from common.datasets.__main__ import main
-from common.datasets.scan import scan
-from common.datasets.stats import class_table, contact_sheet, describe
+from common.datasets.doctor.scan import scan
+from common.datasets.doctor.stats import class_table, contact_sheet, describe
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``python -m ssfer.statistics``: mean and deviation per channel of a folder of images."""
+"""``python -m ssfer.pretrain.statistics``: mean and deviation per channel of a folder of images."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _run(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m ssfer.statistics", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m ssfer.pretrain.statistics", description=__doc__
+    )
     parser.add_argument("--images", type=Path, required=True, help="folder, searched through")
     parser.add_argument("--input_size", type=count, default=224, help="side they are resized to")
     parser.add_argument("--batch_size", type=count, default=64, help="images a batch")

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
+from functools import partial
 from pathlib import Path
 
 from common.data import cache
-from common.engine.precision import DTYPES
-from common.flags import a_seed, at_least_0, count, number
-from ssfer.mae import DECODERS
+from common.flags import Parser, a_seed, add_machine_flags, at_least_0, count, number
+from ssfer.pretrain.mae import DECODERS
 
 NAME = "125w_base_warmup50_batch256"  # what the published files are called, whatever the settings
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Every published flag with its published default, and the laboratory flags."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python ssfer/pretrain_distribute.py",
         description="Masked-autoencoder pre-training on faces without labels. One process by "
         "itself, several under torchrun.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     _training_flags(parser.add_argument_group("training"))
     _machine_flags(parser.add_argument_group("data and machine"))
@@ -52,10 +50,9 @@ def _training_flags(group) -> None:
 
 
 def _machine_flags(group) -> None:
-    add = group.add_argument
+    add = partial(group.add_argument, neutral=True)
     add("--resume", default="", metavar="PATH", help="last.ckpt, its folder, or a published .pth")
     add("--num_workers", type=at_least_0, default=8, help="loader processes; at most one a core")
-    add("--device", default="cuda", help="auto, cpu, cuda or cuda:N")
     add("--output_dir", type=Path, default=Path("./output_dir"), help="folder of the run")
     add("--world_size", type=count, default=1, help="processes; launchers set it themselves")
     add("--local_rank", type=int, default=-1, help="given by launchers older than torchrun")
@@ -64,30 +61,22 @@ def _machine_flags(group) -> None:
 
 
 def _laboratory_flags(group) -> None:
-    add = group.add_argument
-    add(
-        "--train_dir",
-        type=Path,
-        default=Path("./pretrain_dataset/train_all"),
-        help="images, in sub-folders or not",
-    )
+    add, free = group.add_argument, partial(group.add_argument, neutral=True)
+    faces = Path("./pretrain_dataset/train_all")
+    free("--train_dir", type=Path, default=faces, help="images, in sub-folders or not")
     add("--model", choices=tuple(DECODERS), default="base", help="size of the network")
     add("--norm_pix_loss", action="store_true", help="predict patches normalised one by one")
     add("--mean_gradients", action="store_true", help="divide gradients by --accum_iter")
     add("--reshuffle", action="store_true", help="another order of the images every epoch")
     add("--seed_per_process", action="store_true", help="hide other patches in every process")
-    add("--name", default=NAME, help="checkpoints are called <name>_<epoch>.pth")
-    add("--save_every", type=count, default=20, help="epochs between checkpoints")
-    add(
+    free("--name", default=NAME, help="checkpoints are called <name>_<epoch>.pth")
+    free("--save_every", type=count, default=20, help="epochs between checkpoints")
+    free(
         "--picture_every",
         type=at_least_0,
         default=20,
         help="epochs between pictures of reconstructions; 0 draws none",
     )
-    add("--precision", choices=tuple(DTYPES), default="fp32", help="number format of the forward")
-    add("--channels_last", action="store_true", help="memory layout that convolutions prefer")
-    add("--fast", action="store_true", help="all that changes results by no more than noise")
-    add("--stop_after_epoch", type=at_least_0, default=0, help="leave, resumable, after this epoch")
-    add("--overwrite", action="store_true", help="replace an earlier run in --output_dir")
+    free("--overwrite", action="store_true", help="replace an earlier run in --output_dir")
+    add_machine_flags(group, device="cuda")
     cache.add_flags(group)
-    add("--corrected", action="store_true", help="turn on every correction of the fidelity table")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from common.engine.method import Batches, Method, Progress, StepOutput
-from ssfer.mae import MaskedAutoencoder, patchify, unpatchify
+from ssfer.pretrain.mae import MaskedAutoencoder, patchify, unpatchify
 
 BETAS = (0.9, 0.95)
 
@@ -57,7 +57,7 @@ class MaskedPretraining(Method):
 
         Args:
             images: normalised, [n, 3, h, h].
-            noise: which patches are hidden, [n, L]; see :func:`ssfer.mae.random_masking`.
+            noise: which patches are hidden, [n, L]; see :func:`ssfer.pretrain.mae.random_masking`.
 
         Returns:
             (masked, painted), [n, 3, h, h] each: hidden patches are the mean colour in the first
@@ -74,6 +74,6 @@ class MaskedPretraining(Method):
 
 
 def _restored(prediction: Tensor, patches: Tensor) -> Tensor:
-    """Undo :func:`ssfer.mae.normalised_patches` with the statistics of the true patches."""
+    """Undo :func:`ssfer.pretrain.mae.normalised_patches` with the true patches' statistics."""
     scale = patches.std(-1, keepdim=True)
     return prediction * scale + patches.mean(-1, keepdim=True)

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 from common.cli import UserError
 from common.data.images import DECODE_ERRORS, decode
 from common.data.manifest import Manifest
-from common.datasets import readers
-from common.datasets.scan import Scan, scan
-from common.datasets.tables import counts_table
+from common.datasets import catalogue
+from common.datasets.doctor.scan import Scan, scan
+from common.datasets.folders import counts_table
 from common.files import write_json
 from common.flags import a_seed, count
 
@@ -112,8 +112,8 @@ def contact_sheet(manifest: Manifest, columns: int = 8, side: int = 96, seed: in
         members = np.flatnonzero(manifest.labels == label)
         chosen = rng.permutation(members)[:columns]
         top = GAP + label * height
-        told = f"{name} ({len(members)}{' drawn' if manifest.drawn else ''})"
-        text = told.encode("latin-1", "replace").decode("latin-1")
+        caption = f"{name} ({len(members)}{' drawn' if manifest.drawn else ''})"
+        text = caption.encode("latin-1", "replace").decode("latin-1")
         draw.text((GAP, top), text, fill="black", font=font)
         for column, i in enumerate(chosen):
             thumbnail = _thumbnail(str(manifest.root / manifest.table["path"].iloc[i]), side)
@@ -160,7 +160,7 @@ def add(commands) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("name", metavar="NAME", help=", ".join(sorted(readers.READERS)))
+    add("name", metavar="NAME", help=", ".join(sorted(catalogue.DATASETS)))
     add("root", metavar="DIR", type=Path, help="folder of the dataset")
     add("--out", type=Path, metavar="DIR", help=f"folder for {RECORD}, {TABLE} and {SHEET}")
     add("--columns", type=count, default=8, help="images a class on the sheet")
@@ -177,7 +177,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.out and any((args.out / name).exists() for name in (RECORD, TABLE, SHEET)):
         raise UserError(f"{args.out} holds such files already; choose another --out.")
-    manifest = readers.reader(args.name)(args.root)
+    manifest = catalogue.reader(args.name)(args.root)
     seen = scan([str(manifest.root / p) for p in manifest.table["path"]], args.workers)
     figures = describe(manifest, seen)
     print(text(figures))

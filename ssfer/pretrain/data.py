@@ -13,9 +13,11 @@ from common.data import cache
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
-from common.data.sharded import ShardedPassStream
+from common.data.splits import Images
+from common.data.streams import ShardedPassStream
 from common.datasets.readers.folder import images_below, is_drawn
 from common.engine import distributed
+from common.flags import GivenFlags
 from ssfer.views import crop_view, square_eval_view
 
 log = logging.getLogger(__name__)
@@ -23,12 +25,13 @@ log = logging.getLogger(__name__)
 NAME = "faces"
 
 
-def read_faces(folder: Path, workers: int) -> Manifest:
-    """Every image below a folder, in one class; unreadable ones are left out and named.
+def read(args, given_flags: GivenFlags = frozenset()) -> Images:
+    """Every image below ``--train_dir``, in one class; unreadable ones are left out and named.
 
     Raises:
         UserError: no folder, no image in it, or too many that cannot be decoded.
     """
+    folder = args.train_dir
     if not folder.is_dir():
         raise UserError(
             f"there is no folder {folder} with faces to pre-train on; give --train_dir, a folder "
@@ -40,7 +43,8 @@ def read_faces(folder: Path, workers: int) -> Manifest:
         raise UserError(f"{folder} holds no image; give a --train_dir with image files below it.")
     table = pd.DataFrame({"path": [str(path) for path in paths], "label": 0, "split": "train"})
     manifest = Manifest(NAME, Path("/"), (NAME,), table, is_drawn(folder))
-    return drop_unreadable(manifest, workers)
+    # Every view begins with a crop or the resize: a cache changes nothing.
+    return Images(drop_unreadable(manifest, args.num_workers))
 
 
 def stream(manifest: Manifest, args, pin_memory: bool) -> ShardedPassStream:

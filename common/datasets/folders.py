@@ -6,20 +6,65 @@ import argparse
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from common.cli import UserError
 from common.data.manifest import Manifest
-from common.datasets import readers
+from common.datasets import catalogue
 from common.datasets.readers.folder import DRAWN_MARK
-from common.datasets.tables import counts_table
-from common.datasets.twin import make_beside
-from common.files import write_json
+from common.files import replacing_folder, write_json
 
 MIDDLE = 5.0  # of the scale 1..9
-QUADRANTS = ("negative_aroused", "negative_calm", "positive_aroused", "positive_calm")
+QUADRANTS = catalogue.LABEL_SETS["va"].classes
+
+
+@contextmanager
+def made_whole(out: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` when the block ends without error.
+
+    Raises:
+        UserError: nothing can be written beside `out`.
+    """
+    with ExitStack() as stack:
+        try:
+            part = stack.enter_context(replacing_folder(out))
+        except OSError as error:
+            raise UserError(
+                f"{out} cannot be made: {error.strerror} ({error.filename}); choose another --out."
+            ) from None
+        yield part
+
+
+def new_folder(out: Path):
+    """:func:`made_whole` for a folder that is not there yet, or is empty.
+
+    Raises:
+        UserError: something is there.
+    """
+    out = Path(out).resolve()  # a link to a folder is followed, not replaced
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} already exists; choose another --out or delete it first.")
+    return made_whole(out)
+
+
+def counts_table(counts: dict[str, dict[str, int]]) -> str:
+    """Images per class and split, as text.
+
+    Args:
+        counts: split -> class -> images.
+    """
+    splits = sorted(counts, reverse=True)
+    classes = sorted({name for of_split in counts.values() for name in of_split})
+    wide = max([8, *(len(split) + 1 for split in splits)])
+    lines = [f"{'class':<20}" + "".join(f"{split:>{wide}}" for split in splits)]
+    for name in classes:
+        lines.append(f"{name:<20}" + "".join(f"{counts[s].get(name, 0):>{wide}}" for s in splits))
+    lines.append(f"{'all':<20}" + "".join(f"{sum(counts[s].values()):>{wide}}" for s in splits))
+    return "\n".join(lines)
 
 
 def lay_out(manifest: Manifest, out: Path) -> dict[str, dict[str, int]]:
@@ -34,13 +79,9 @@ def lay_out(manifest: Manifest, out: Path) -> dict[str, dict[str, int]]:
     Raises:
         UserError: `out` is there already, or cannot be made.
     """
-    out = Path(out).resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} already exists; choose another --out or delete it first.")
-    work = make_beside(out)
     names = [re.sub(r"[/\\\s]", "_", name) for name in manifest.classes]
     counts: dict[str, dict[str, int]] = {}
-    try:
+    with new_folder(out) as work:
         for split in dict.fromkeys(manifest.table["split"]):
             rows = manifest.split(split)
             for name in names:
@@ -51,13 +92,6 @@ def lay_out(manifest: Manifest, out: Path) -> dict[str, dict[str, int]]:
             counts[split] = dict(zip(names, rows.counts().values(), strict=True))
         if manifest.drawn:
             write_json(work / DRAWN_MARK, {"drawn": True, "of": manifest.name, "counts": counts})
-        work.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        work.rename(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return counts
 
 
@@ -104,7 +138,7 @@ def _link(source: Path, target: Path) -> None:
 
 def add(commands) -> None:
     """Add ``folders NAME DIR --out DIR`` to the sub-commands of ``python -m common.datasets``."""
-    known = ", ".join(sorted(readers.READERS))
+    known = ", ".join(sorted(catalogue.DATASETS))
     parser: argparse.ArgumentParser = commands.add_parser(
         "folders",
         help="lay a dataset out as class folders, which every training reads",
@@ -123,7 +157,7 @@ def add(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    manifest = readers.reader(args.name)(args.root)
+    manifest = catalogue.reader(args.name)(args.root)
     if args.quadrants:
         manifest = quadrants(manifest)
     if args.present:

@@ -6,9 +6,9 @@ import pytest
 
 from common.data.manifest import Manifest
 from common.datasets.__main__ import main
-from common.datasets.published import ALL, PUBLISHED, differences, published
+from common.datasets.catalogue import ALL, DATASETS, differences, published
 from common.datasets.readers import reader
-from common.datasets.twin import make_twin
+from common.datasets.standins.twin import make_twin
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def manifest_of(name: str, entry, short: int = 0) -> Manifest:
 
 @pytest.mark.parametrize("name", ["fi", "rafdb", "twitter1", "twitter2", "emotion6"])
 def test_published_counts_have_no_differences(name):
-    entry = PUBLISHED[name][0]
+    entry = DATASETS[name].published[0]
     assert differences(manifest_of(name, entry)) == []
     told = differences(manifest_of(name, entry, short=2))
     assert any(entry.source in note and "instead of" in note for note in told)
@@ -68,8 +68,8 @@ def test_published_counts_have_no_differences(name):
 
 
 def test_numbers_of_one_publication_agree():
-    for name, entries in PUBLISHED.items():
-        for entry in entries:
+    for name, row in DATASETS.items():
+        for entry in row.published:
             for split, of_class in entry.classes.items():
                 total = entry.total if split == ALL else entry.splits.get(split)
                 assert total is None or sum(of_class.values()) == total, (name, split)
@@ -80,6 +80,6 @@ def test_numbers_of_one_publication_agree():
 def test_forms_and_unknown_numbers():
     assert published("twitter1", "five_agrees").total == 882
     assert published("twitter1", "folders") is None and published("nobody") is None
-    drawn = manifest_of("fi", PUBLISHED["fi"][0], short=2)
+    drawn = manifest_of("fi", DATASETS["fi"].published[0], short=2)
     drawn.drawn = True
     assert differences(drawn) == []

@@ -12,17 +12,9 @@ from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from common.cli import UserError
-from common.engine import checkpoint, distributed
-from common.engine.run_folder import (
-    CONFIG,
-    DRAWN,
-    ENVIRONMENT,
-    LAST,
-    METRICS,
-    SUMMARY,
-    RunFolder,
-    peak_memory,
-)
+from common.engine import checkpoint
+from common.engine.checkpoint import AuthorsCheckpoint
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
 from common.engine.trainer import Callback, Trainer
 from common.files import replacing
 from ssfer.views import to_pixels
@@ -36,13 +28,11 @@ PICTURE_SEED = 0
 CURVE_DPI = 800
 
 
-def own_files(folder: Path, name: str) -> list[Path]:
-    """The files of an earlier run in a folder, whatever else is there."""
-    patterns = (
-        *(CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, LOG),
-        *(f"{name}_*.pth", "reconstruction_*.png", "vit_*_loss_*.png", "events.out.tfevents.*"),
-    )
-    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+def own_files(name: str) -> tuple[str, ...]:
+    """Patterns of the files of a run, in a folder where others may lie too."""
+    ours = (CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, LOG)
+    authors = (f"{name}_*.pth", "reconstruction_*.png", "vit_*_loss_*.png", "events.out.tfevents.*")
+    return (*ours, *authors)
 
 
 class AuthorsFiles(Callback):
@@ -123,36 +113,14 @@ class Pictures(Callback):
             picture.save(part, format="PNG")
 
 
-def resume(trainer: Trainer, path: Path) -> None:
-    """Go on from `path`: a run folder, its ``last.ckpt``, or a checkpoint with the four keys.
+def load(trainer: Trainer, state: dict, path: Path) -> None:
+    """Restore network, optimiser, schedule and epoch from one of the authors' files.
 
-    ``last.ckpt`` restores everything. The authors' files restore network, optimiser, schedule and
-    epoch; what is drawn differs, and gradients that were waiting are lost.
+    What is drawn differs, and gradients that were waiting are lost.
 
     Raises:
-        UserError: missing or damaged file, or one of another model or training.
+        UserError: the file is of another model, or of the last epoch.
     """
-    path = path / LAST if path.is_dir() else path
-    state = checkpoint.load(path)
-    if "identity" in state:
-        trainer.load_state_dict(state)
-        log.info("going on from %s after epoch %d, step %d", path, state["epoch"], state["step"])
-    elif set(KEYS) <= state.keys():
-        _load_authors(trainer, state, path)
-        log.warning(
-            "%s holds network, optimiser, schedule and epoch alone: what is drawn differs from a "
-            "run that never stopped, and the loss curve starts here. Resume from %s for an exact "
-            "continuation.",
-            *(path, LAST),
-        )
-    else:
-        raise UserError(
-            f"{path} is neither a {LAST} nor a checkpoint with the keys {', '.join(KEYS)} (it has "
-            f"{', '.join(map(str, list(state)[:6]))}); give one that pre-training wrote."
-        )
-
-
-def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
     epoch = int(state["epoch"])
     if epoch >= trainer.recipe.epochs:
         raise UserError(f"{path} is after epoch {epoch}, the last one; give more --epochs.")
@@ -167,40 +135,13 @@ def _load_authors(trainer: Trainer, state: dict, path: Path) -> None:
             "check --model and --input_size."
         ) from None
     trainer.progress.epoch = epoch
+    log.warning(
+        "%s holds network, optimiser, schedule and epoch alone: what is drawn differs from a "
+        "run that never stopped, and the loss curve starts here. Resume from %s for an exact "
+        "continuation.",
+        path,
+        LAST,
+    )
 
 
-def ending(trainer: Trainer, run: RunFolder, drawn: bool, wall_s: float) -> dict:
-    """Write ``summary.json`` and print the training loss: there is nothing else to judge by.
-
-    Returns:
-        The summary.
-    """
-    last, rate = trainer.history[-1], trainer.images_per_second
-    summary = {
-        "headline": {
-            "protocol": "last",
-            "metric": "loss",
-            "value": last["train"]["loss"],
-            "epoch": last["epoch"],
-            "meaning": "mean training loss of the last epoch; nothing is evaluated",
-        },
-        "metric": "loss",
-        "last": last,
-        "drawn": drawn,
-        "finished": trainer.finished,
-        "percent": False,
-        "wall_s": round(wall_s, 1),
-        "train_images_per_second": rate and rate * distributed.size(),
-        "processes": distributed.size(),
-        "peak_memory_bytes": peak_memory(trainer.device),
-    }
-    run.write(SUMMARY, summary)
-    print(headline(summary, run.path))
-    return summary
-
-
-def headline(summary: dict, path: Path) -> str:
-    """The end of a run in a few lines."""
-    head = summary["headline"]
-    lines = [f"training loss {head['value']:.4f} (epoch {head['epoch']}; nothing is evaluated)"]
-    return "\n".join([*lines, *([DRAWN] if summary["drawn"] else []), f"run folder: {path}"])
+CHECKPOINT = AuthorsCheckpoint(f"checkpoint with the keys {', '.join(KEYS)}", frozenset(KEYS), load)

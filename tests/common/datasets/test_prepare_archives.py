@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from common.cli import UserError
-from common.datasets import archives
+from common.datasets import prepare as archives
 from common.datasets.__main__ import main
 
 

@@ -1,0 +1,1 @@
+"""Masked-autoencoder pre-training on faces without labels."""
