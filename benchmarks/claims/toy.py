@@ -153,7 +153,7 @@ def _classification(build: Callable[[Points, dict], Method]) -> Callable[[int], 
         torch.manual_seed(seed)
         evaluators: dict[str, Callable] = {}
         method = build(points, evaluators)
-        evaluators["test"] = lambda m: classification_report(
+        evaluators["test"] = lambda m, progress: classification_report(
             m.predict(points.test[0]), points.test[1]
         )
         last = _fit(method, points.streams(), **evaluators)[-1]
@@ -165,7 +165,7 @@ def _classification(build: Callable[[Points, dict], Method]) -> Callable[[int], 
 def _adacm(points: Points, evaluators: dict) -> Method:
     points_l, labels = points.labelled
     batches = [{"weak": points_l, "label": labels}]
-    evaluators["margins"] = MarginEvaluator(lambda epoch: iter(batches), CPU)
+    evaluators["margins"] = MarginEvaluator(lambda epoch: iter(batches))
     return AdaCM(PointNetwork(), CLASSES)
 
 

@@ -36,7 +36,7 @@ PLACES = set(
 )
 TOPICS = {
     "batch size": "batch_size uratio mu",
-    "labels and split": "num_labels n_labeled anno_percent data_seed val_fraction label_budget "
+    "labels and split": "num_labels num_labelled anno_percent data_seed val_fraction label_budget "
     "protocol k random_state",
     "length": "epoch epochs num_epochs num_train_iter train_iteration semi_epochs early_stop "
     "start_epoch",

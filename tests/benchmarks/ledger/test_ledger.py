@@ -50,7 +50,7 @@ def test_commands_carry_the_budget_of_their_row():
     for row in REPORTED:
         if row.command and row.labels is not None:
             args = planning.parse(row.command)
-            assert row.labels in (getattr(args, k, None) for k in ("num_labels", "n_labeled"))
+            assert row.labels in (getattr(args, k, None) for k in ("num_labels", "num_labelled"))
 
 
 def test_known_number_with_its_source():

@@ -53,7 +53,7 @@ def test_every_kind_of_difference_is_listed(tmp_path, adacm):
         {"train": {"a": 100}, "drawn": True},
         {"torch": "0.1"},
         batch_size=256,
-        n_labeled=400,
+        num_labelled=400,
         pretrained=None,
         image_size=48,
         precision="bf16",
@@ -62,7 +62,7 @@ def test_every_kind_of_difference_is_listed(tmp_path, adacm):
     found = {difference.name: difference for difference in explain.explain(run, adacm)}
     assert (found["batch_size"].recipe, found["batch_size"].here) == ("16", "256")
     assert found["batch_size"].topic == "batch size"
-    for name in ("n_labeled", "pretrained", "image_size", "precision", "train images", "torch"):
+    for name in ("num_labelled", "pretrained", "image_size", "precision", "train images", "torch"):
         assert name in found
     assert found["colours in blue-green-red order"].here == "not in force"
     assert found["images"].here == "a drawn stand-in"
