@@ -99,7 +99,7 @@ def setting(default, help: str, *names: str, laboratory: bool = False, **setting
         settings: ``type``, ``choices``, ``neutral`` … of ``add_argument``.
     """
     flag = {"default": default, "help": help, **settings}
-    if default is False:
+    if default is False and "type" not in settings:
         flag = {"action": "store_true", "help": help, **settings}
     return dataclasses.field(
         default=default, metadata={"names": names, "laboratory": laboratory, "flag": flag}

@@ -1,67 +1,54 @@
-"""``python -m ssfer.detect_faces``: find the face of every image once, and write its box down."""
+"""``python -m ssfer.detect_faces``: find the face of every image once, and write its box down.
+
+FaceMix looks for faces in every mixed batch, as published; with ``--detector file`` a file of boxes
+tells it where they are in the images as they are, whatever is cropped.
+"""
 
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
-from common.cli import UserError, entry_point, log_to
-from common.datasets.readers.folder import images_below
-from ssfer import boxes, faces
+import torch
+from tqdm import tqdm
 
-log = logging.getLogger(__name__)
+from common.cli import UserError, entry_point, log_to
+from common.data.dataset import open_rgb
+from common.datasets.readers.folder import images_below
+from ssfer import views
+from ssfer.finetune import boxes, faces
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ssfer.detect_faces",
-        description=__doc__,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(prog="python -m ssfer.detect_faces", description=__doc__)
     add = parser.add_argument
-    needed = {"required": True, "default": argparse.SUPPRESS}
-    add("--images", type=Path, help="folder; its sub-folders count too", **needed)
-    add("--detector", choices=faces.DETECTORS[1:], help="how; none: the fallback box", **needed)
+    add("--images", type=Path, required=True, help="folder; its sub-folders count too")
+    add("--detector", choices=("auto", "yunet", "yolov7-face", "none"), default="auto", help="how")
     add("--weights", type=Path, help="ONNX of yunet or yolov7-face")
-    add("--out", type=Path, help="CSV to write; what it holds of unchanged images stays", **needed)
-    add("--overwrite", action="store_true", help="replace boxes of another detector in --out")
+    add("--out", type=Path, required=True, help="CSV to write")
     return parser
-
-
-def _earlier(args, tag: str) -> dict[str, boxes.Found]:
-    """What ``--out`` holds already.
-
-    Raises:
-        UserError: it is no file of boxes, or one of another detector without ``--overwrite``.
-    """
-    if not args.out.exists():
-        return {}
-    table = boxes.read(args.out)
-    others = sorted(set(table["detector"]) - {tag})
-    if others and not args.overwrite:
-        raise UserError(
-            f"{args.out} holds boxes of {others[0]}, and these would be of {tag}; give --overwrite "
-            "to replace them, or another --out."
-        )
-    return boxes.known(table, tag)
 
 
 def _run(argv: list[str]) -> int:
     log_to()
     args = build_parser().parse_args(argv)
-    names = images_below(args.images) if args.images.is_dir() else []
-    if not names:
+    images = images_below(args.images) if args.images.is_dir() else []
+    if not images:
         raise UserError(f"there is no image in {args.images}; --images takes a folder of images.")
-    detector = faces.build_detector(args.detector, args.weights)
-    tag = boxes.detector_tag(args.detector, args.weights)
-    earlier = _earlier(args, tag)
-    relative = [path.relative_to(args.images).as_posix() for path in names]
-    rows, fresh = boxes.detect(args.images, relative, detector, earlier)
-    boxes.write(rows, tag, args.out)
-    single = sum(found.faces == 1 for _, found in rows.values())
-    print(f"{len(rows)} images, {fresh} of them looked at: {args.out}")
+    detector, view, rows = faces.build_detector(args.detector, args.weights), views.frame_view(), []
+    for path in tqdm(images, desc="finding faces", unit="image", disable=None):
+        try:
+            image = view(open_rgb(str(path)))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise UserError(
+                f"the image {path} cannot be decoded ({error}); copy it again."
+            ) from None
+        (found,) = detector(torch.stack([image]))
+        rows.append(boxes.row_of(path.relative_to(args.images).as_posix(), args.detector, found))
+    boxes.write(rows, args.out)
+    single = sum(row[2] == 1 for row in rows)
+    print(f"{len(rows)} images: {args.out}")
     print(f"one face in {single}; the others get the fallback box {faces.FALLBACK}.")
     if args.detector == "none":
         print(f"no detector: {faces.NO_DETECTOR}")

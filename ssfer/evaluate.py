@@ -26,8 +26,8 @@ from common.engine.run_folder import DRAWN
 from common.files import replacing, write_json
 from common.flags import at_least_0, count, number
 from common.metrics.classification import classification_report
-from ssfer import authors_files, data
 from ssfer.checkpoints import read_weights
+from ssfer.finetune import authors_files, data
 from ssfer.vit import SIZES, build_vit
 
 log = logging.getLogger(__name__)
@@ -123,10 +123,8 @@ class Classifier(Method):
 def evaluate(network: nn.Module, manifest: Manifest, args, device: torch.device) -> dict:
     """The report of one network on the test images, with the recall of every class."""
     method = Classifier(network).to(device).eval()
-    pin = device.type == "cuda"
-    loader = data.test_loader(manifest, args.input_size, args.num_workers, pin, args.square_crop)
     with autocast(device, args.precision):
-        logits, labels = collect_logits(method, loader, device)
+        logits, labels = collect_logits(method, data.test_loader(manifest, args))
     report = classification_report(logits, labels)
     names = data.CLASSES.get(args.dataset, manifest.classes)
     confusion = np.array(report["confusion"])
@@ -253,7 +251,7 @@ def _manifest(args) -> Manifest:
             "own give --testdir and --nb_classes."
         )
     folder = args.testdir or Path(data.TEST_FOLDERS[args.dataset])
-    manifest = data.read(args.dataset, {"test": folder}, args.nb_classes, args.num_workers)
+    manifest = data.read_manifest(args.dataset, {"test": folder}, args.nb_classes, args.num_workers)
     if not args.square_crop:
         data.refuse_oblong(manifest)
     return manifest

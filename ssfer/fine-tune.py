@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from ssfer.fine_tune import cli
+from ssfer.finetune.main import cli
 
 if __name__ == "__main__":
     cli()

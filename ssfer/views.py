@@ -84,6 +84,11 @@ def eval_view(size: int = 224) -> View:
     return v2.Compose([v2.Resize(size), *_to_tensor()])
 
 
+def frame_view(size: int = 224) -> View:
+    """The whole image, scaled without regard to its aspect."""
+    return v2.Compose([v2.Resize((size, size)), *_to_tensor()])
+
+
 def square_eval_view(size: int = 224) -> View:
     """:func:`eval_view` of the middle square, for batches of images of any shape."""
     return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *_to_tensor()])

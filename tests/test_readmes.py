@@ -22,8 +22,8 @@ PARSERS = {
     "adacm/main.py": "adacm.options",
     "dimva/train.py": "dimva.options",
     "ssfer/pretrain_distribute.py": "ssfer.pretrain.options",
-    "ssfer/fine_tune.py": "ssfer.options",
-    "ssfer/fine-tune.py": "ssfer.options",
+    "ssfer/fine_tune.py": "ssfer.finetune.options",
+    "ssfer/fine-tune.py": "ssfer.finetune.options",
     "ssfer/evaluate.py": "ssfer.evaluate",
 }
 PARSERS |= {f"webemotion/{name}.py": "webemotion.options" for name in SCRIPTS}

@@ -24,8 +24,8 @@ from benchmarks.claims import base
 from benchmarks.claims.base import read_json, read_lines
 from benchmarks.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
-from ssfer import fine_tune
-from ssfer.authors_files import RESULTS as RUN_RESULTS
+from ssfer.finetune import main as fine_tuning
+from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS
 from ssfer.pretrain import main as pretraining
 from ssfer.pretrain.options import NAME
 
@@ -141,7 +141,7 @@ class MaskedFaces(base.Comparison):
                 flags += ["--detector_weights", str(self.args.weights)]
             begun = any(run.glob(f"**/{LAST}"))
             flags += ["--resume" if begun else "--out", str(run)]
-            base.must(fine_tune.main(flags), f"the run {run}")
+            base.must(fine_tuning.main(flags), f"the run {run}")
         result = read_json(run / RUN_RESULTS)
         for row in result["rows"]:
             if row["stage"] == "stage3":

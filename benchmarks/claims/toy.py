@@ -29,7 +29,7 @@ from common.engine.trainer import Recipe, Trainer
 from common.metrics.classification import classification_report
 from dimva.method import Dimensional, DimvaConfig
 from s2ver.method import S2VER
-from ssfer.method import EMATeacher, FaceMix, TeacherSettings
+from ssfer.finetune.method import EMATeacher, FaceMix, TeacherSettings
 from webemotion.method import EmotionMethod, Joint
 
 CPU = torch.device("cpu")

@@ -207,7 +207,7 @@ PROGRAMS: dict[str, Program] = {
         root="--data_root",
     ),
     "ssfer/fine_tune.py": Program(
-        parser=_options("ssfer.options"),
+        parser=_options("ssfer.finetune.options"),
         flags=_ssfer_flags,
         folder=lambda args, w: w.out / "run" / ("stage3" if args.semi_epochs else "stage2"),
         resume="--resume {run.parent}",

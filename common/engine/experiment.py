@@ -167,7 +167,7 @@ class Experiment:
         distributed.join(place, device)
         try:
             self.resolve(args, given_flags, device)
-            self._run(args, given_flags, device, on_ready)
+            self.carry_out(args, given_flags, device, on_ready)
         except distributed.ToldElsewhere:
             return EXIT_USER_ERROR
         except Interrupted as stop:
@@ -202,7 +202,7 @@ class Experiment:
             flag = "--load_path" if hasattr(args, "load_path") else "--resume"
             raise UserError(f"{flag} {source} does not exist; give a run folder or a checkpoint.")
 
-    def _run(
+    def carry_out(
         self, args: Args, given_flags: GivenFlags, device: torch.device, on_ready: OnReady
     ) -> None:
         """All that can be refused is refused before the first file is written or replaced."""
@@ -231,6 +231,11 @@ class Experiment:
         Raises:
             UserError: weights, sizes or checkpoints that do not fit.
         """
+        trainer, path = self.trainer(args, images, run, device), source_of(args)
+        return trainer, None if path is None else self.resume(trainer, path, run)
+
+    def trainer(self, args: Args, images: Images, run: RunFolder, device: torch.device) -> Trainer:
+        """The trainer at its beginning."""
         parts = self.build(args, images, device)
         method = parts.method
         if getattr(args, "compile", False):
@@ -239,7 +244,7 @@ class Experiment:
             device,
             memory_format=torch.channels_last if args.channels_last else torch.preserve_format,
         )
-        trainer = Trainer(
+        return Trainer(
             method,
             parts.optimizer,
             parts.scheduler,
@@ -257,8 +262,6 @@ class Experiment:
             callbacks=parts.callbacks,
             identity=self.identity(args, images),
         )
-        path = source_of(args)
-        return trainer, None if path is None else self.resume(trainer, path, run)
 
     def identity(self, args: Args, images: Images) -> dict:
         """What a checkpoint must share with a run that goes on with it, as plain values."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssfer.data import CLASSES
-from ssfer.fine_tune import main
+from ssfer.finetune.data import CLASSES
+from ssfer.finetune.main import main
 from ssfer.vit import SIZES, Size
 
 NANO = Size(48, 2, 4)  # as the published ones in all but size

@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ssfer import boxes, detect_faces
+from ssfer import detect_faces
+from ssfer.finetune import boxes
 from ssfer.vit import build_vit
 
 

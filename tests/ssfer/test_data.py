@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.cli import UserError
-from ssfer import data
+from ssfer.finetune import data
 
 
 def test_every_class_has_a_labelled_image_and_halves_go_to_the_even():

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from ssfer import boxes, detect_faces, faces
+from ssfer import detect_faces
+from ssfer.finetune import boxes, faces
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ssfer import authors_files, data, evaluate
+from ssfer import evaluate
+from ssfer.finetune import authors_files, data
 from ssfer.vit import build_vit
 
 

@@ -8,7 +8,7 @@ import torch
 
 from common.cli import UserError
 from common.datasets.standins.faces import draw_face
-from ssfer import faces
+from ssfer.finetune import faces
 
 YUNET = Path(__file__).resolve().parents[3] / "shared" / "weights" / "yunet_n_320_320.onnx"
 

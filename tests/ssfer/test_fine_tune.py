@@ -10,8 +10,9 @@ import timm
 import torch
 
 from common.engine import checkpoint
-from ssfer import boxes, detect_faces, fine_tune, views
-from ssfer.authors_files import weights_name
+from ssfer import detect_faces, fine_tune, views
+from ssfer.finetune import boxes
+from ssfer.finetune.authors_files import weights_name
 
 ROOT = Path(__file__).resolve().parents[2]
 YUNET = ROOT.parent / "shared" / "weights" / "yunet_n_320_320.onnx"

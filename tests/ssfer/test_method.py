@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from common.engine.method import Progress
-from ssfer.method import EMATeacher, FaceMix, MixSettings, TeacherSettings, move_teacher
+from ssfer.finetune.method import EMATeacher, FaceMix, MixSettings, TeacherSettings, move_teacher
 
 PROGRESS = Progress(0, 0, 1, 1)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssfer import objective
-from ssfer.faces import FALLBACK, box_of
+from ssfer.finetune import objective
+from ssfer.finetune.faces import FALLBACK, box_of
 
 
 def test_overlap_of_hand_made_boxes():

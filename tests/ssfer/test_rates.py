@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ssfer import rates
+from ssfer.finetune import rates
 
 
 def test_rate_of_published_updates():

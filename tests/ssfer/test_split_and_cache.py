@@ -9,7 +9,7 @@ from common.engine import checkpoint
 
 
 def draw(in_process, folders, out, seed=2024):
-    argv = ["split", "folders", folders, "--protocol", "ssfer.data:draw_split", "--labels", "0.5"]
+    argv = ["split", "folders", folders, "--protocol", "ssfer.finetune.data:draw_split", "--labels", "0.5"]
     seen = in_process(data_command, [*argv, "--seed", seed, "--out", out], out)
     assert seen.code == 0, seen.err
     return out / f"folders.ssfer.0.5.s{seed}.json"

@@ -9,16 +9,21 @@ from torch import Tensor, nn
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.registry import adapter
-from benchmarks.parity.ssfer.stages import boxes_of_all, finetune_trajectory, semi_trajectory
+from benchmarks.parity.ssfer.stages import (
+    GivenFaces,
+    finetune_trajectory,
+    semi_trajectory,
+)
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Method, Progress, StepOutput
 from common.nn.ema import ParameterEMA
-from ssfer import data, evaluate, objective
-from ssfer.method import (
+from ssfer import evaluate
+from ssfer.finetune import data, faces, objective
+from ssfer.finetune.method import (
     EMATeacher,
     FaceMix,
-    MixSettings,
-    TeacherSettings,
+    FaceMixConfig,
+    TeacherConfig,
     move_teacher,
 )
 
@@ -85,7 +90,8 @@ def confusion(case: Case) -> dict:
 @adapter("ssfer/face_boxes_iou")
 def face_boxes_iou(case: Case) -> dict:
     """Boxes of a batch and the overlap of its pairs."""
-    boxes = boxes_of_all(case.inputs["dets"], case.params["counts"])
+    detector = GivenFaces(case.inputs["dets"], case.params["counts"])
+    boxes = faces.boxes_of(detector(torch.empty(len(case.params["counts"]))))
     return {"boxes": boxes, "iou": objective.pair_iou(boxes)}
 
 
@@ -130,7 +136,10 @@ def mix_batch(case: Case) -> dict:
     """One draw, one mixture."""
     (x,) = given(case, "x")
     np.random.seed(case.params["numpy_seed"])
-    lam = objective.mix_batch(x, case.params["alpha"])
+    alpha = case.params["alpha"]
+    lam = float(np.random.beta(alpha, alpha))
+    partner = x.flip(0).mul_(1.0 - lam)
+    x.mul_(lam).add_(partner)
     return {"mixed": x, "lam": np.float64(lam)}
 
 
@@ -153,7 +162,7 @@ def facemix_loss(case: Case) -> dict:
     }
 
 
-MIX_SETTINGS = ("mixup_alpha", "cutmix_alpha", "prob", "switch_prob", "label_smoothing")
+MIX_SETTINGS = ("mixup_alpha", "cutmix_alpha", "switch_prob", "label_smoothing")
 
 
 @adapter("ssfer/facemix_step")
@@ -163,9 +172,10 @@ def facemix_step(case: Case) -> dict:
     x, labels = given(case, "x", "labels")
     model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), p["num_classes"]))
     fill_state_dict(model, p["fill_seed"])
-    settings = MixSettings(**{name: p[name] for name in MIX_SETTINGS})
-    method = FaceMix(model, p["num_classes"], settings)
-    batch = {"image": x, "label": labels, "box": boxes_of_all(case.inputs["dets"], p["counts"])}
+    config = FaceMixConfig(mix_prob=p["prob"], **{name: p[name] for name in MIX_SETTINGS})
+    detector = GivenFaces(case.inputs["dets"], p["counts"])
+    method = FaceMix(model, p["num_classes"], config, detector)
+    batch = {"image": x, "label": labels}
     np.random.seed(p["numpy_seed"])
     output = method.training_step({"labelled": batch}, Progress(0, 0, 1, 1))
     output.loss.backward()
@@ -174,7 +184,7 @@ def facemix_step(case: Case) -> dict:
         "iou": output.details["iou"],
         "grad_weight": model[1].weight.grad,
         "grad_bias": model[1].bias.grad,
-        "detector_input": x,
+        "detector_input": detector.seen,
     }
 
 
@@ -190,7 +200,7 @@ def semi_step(case: Case) -> dict:
     for leaf in (logits, weak, strong):
         leaf.requires_grad_()
     kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher")
-    method = EMATeacher(nn.Identity(), TeacherSettings(**{name: p[name] for name in kept}))
+    method = EMATeacher(nn.Identity(), TeacherConfig(**{name: p[name] for name in kept}))
     output = method.losses(logits, labels, weak, strong, true_label, p["epoch"])
     output.loss.backward()
     out = {
@@ -268,7 +278,7 @@ def _parameter_average(module: nn.Module, rows: list[dict], decay: float) -> dic
 
 
 def _whole_average(module: nn.Module, rows: list[dict], decay: float) -> dict:
-    method = EMATeacher(module, TeacherSettings(ema_decay=decay))
+    method = EMATeacher(module, TeacherConfig(ema_decay=decay))
     teacher, path = method.teacher, []
     for row in [None, *rows[1:]]:
         if row is not None:
@@ -314,7 +324,7 @@ def validate(case: Case) -> dict:
     batches = [{"image": images, "label": labels} for images, labels in pairs]
     method.eval()
     with torch.no_grad(), average.applied(method):
-        report = ClassificationEvaluator(batches, CPU)(method)
+        report = ClassificationEvaluator(batches)(method, Progress(0, 0, 1, 1))
     if not torch.equal(method.model.weight, w):
         raise RuntimeError("the live weights did not return")
     return {

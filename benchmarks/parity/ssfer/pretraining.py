@@ -11,8 +11,9 @@ from PIL import Image
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, filled_state
 from benchmarks.parity.registry import adapter
-from ssfer import mae, positions, views
+from ssfer import positions, views
 from ssfer.checkpoints import fit_state
+from ssfer.pretrain import mae
 from ssfer.pretrain.method import build_optimizer
 from ssfer.pretrain.statistics import channel_statistics
 from ssfer.vit import build_vit, class_features, replace_head

@@ -18,13 +18,13 @@ from common.data.streams import GivenStream
 from common.engine.method import Method, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.nn.ema import ParameterEMA
-from ssfer import faces, rates
-from ssfer.method import EMATeacher, FaceMix, TeacherSettings
+from ssfer.finetune import rates
+from ssfer.finetune.method import EMATeacher, FaceMix, TeacherConfig
 from ssfer.vit import build_vit
 
 CPU = torch.device("cpu")
 SIZE = 224
-COSINE = tuple(field.name for field in fields(rates.CosineSettings))
+COSINE = tuple(field.name for field in fields(rates.CosineConfig))
 
 
 class _Recorder(Callback):
@@ -71,7 +71,7 @@ def _rates_used(schedule: Callable | None, lr: float, epochs: int, steps: int, p
 def finetune_lr(case: Case) -> dict:
     """Rates of every step of the supervised stage."""
     p = case.params
-    settings = rates.CosineSettings(**{name: p[name] for name in COSINE})
+    settings = rates.CosineConfig(**{name: p[name] for name in COSINE})
     steps = p["iters_per_epoch"]
 
     def schedule(optimizer: Optimizer):
@@ -97,11 +97,22 @@ def semi_lr(case: Case) -> dict:
 # --- trajectories ---------------------------------------------------------------------------------
 
 
-def boxes_of_all(detections: np.ndarray, counts) -> Tensor:
-    """One box an image, int64 [B, 4], from the rows of all images in order."""
-    parts = np.split(detections, np.cumsum(counts, dtype=np.int64))[: len(counts)]
-    boxes = [faces.box_of(part) for part in parts]
-    return torch.from_numpy(np.array(boxes, dtype=np.int64).reshape(-1, 4))
+class GivenFaces:
+    """A detector that answers with a case's rows, image after image, and keeps what it was shown.
+
+    Args:
+        rows: detections of all images in order, [n, 6].
+        counts: rows of each image.
+    """
+
+    def __init__(self, rows: np.ndarray, counts):
+        counts = np.asarray(counts).ravel()
+        self.answers = iter(np.split(rows, np.cumsum(counts, dtype=np.int64))[: len(counts)])
+        self.seen: Tensor | None = None
+
+    def __call__(self, images: Tensor) -> list[np.ndarray]:
+        self.seen = images.clone()
+        return [next(self.answers) for _ in images]
 
 
 def _network(p: dict) -> nn.Module:
@@ -136,16 +147,12 @@ def finetune_trajectory(case: Case) -> dict:
     """The supervised stage: FaceMix, AdamW, cosine, average of the parameters."""
     p = case.params
     model = _network(p)
-    method = FaceMix(model, p["classes"])
+    detector = GivenFaces(case.inputs["dets"], case.inputs["det_counts"])
+    method = FaceMix(model, p["classes"], detector=detector)
     average = ParameterEMA(method, 0.999 if p["ema_decay"] is None else p["ema_decay"])
     optimizer = rates.build_optimizer(model.parameters(), p["lr"], p["weight_decay"])
-    settings = rates.CosineSettings(**{name: p[name] for name in COSINE if name in p})
-    batches, rows, start = _labelled(case, "labels"), case.inputs["dets"], 0
-    for of_epoch, counts in zip(batches, case.inputs["det_counts"], strict=True):
-        for batch, count in zip(of_epoch, counts, strict=True):
-            end = start + int(count.sum())
-            batch["box"] = boxes_of_all(rows[start:end], count)
-            start = end
+    settings = rates.CosineConfig(**{name: p[name] for name in COSINE if name in p})
+    batches = _labelled(case, "labels")
     recorder = _Recorder()
     np.random.seed(p["numpy_seed"])
     Trainer(
@@ -176,7 +183,7 @@ def semi_trajectory(case: Case) -> dict:
     p = case.params
     kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher", "ema_decay")
     given = {name: p[name] for name in kept if p.get(name) is not None}
-    method = EMATeacher(_network(p), TeacherSettings(**given))
+    method = EMATeacher(_network(p), TeacherConfig(**given))
     labelled, unlabelled = _labelled(case, "labels_x"), []
     for seeds, of_epoch in zip(p["input_seeds"], case.inputs["labels_u"], strict=True):
         unlabelled.append(

@@ -30,7 +30,7 @@ def test_smallest_comparison(tmp_path, capsys):
 
 def test_arms_share_everything_but_the_start(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(masked_faces.fine_tune, "main", lambda argv: started.append(argv) or 1)
+    monkeypatch.setattr(masked_faces.fine_tuning, "main", lambda argv: started.append(argv) or 1)
     words = ["--device", "cpu", "--work", str(tmp_path)]
     comparison = MaskedFaces(base.build_parser(MaskedFaces, "").parse_args(words))
     for checkpoint in ("none", "file.pth"):

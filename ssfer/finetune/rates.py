@@ -10,11 +10,14 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 
+from common.flags import at_least_0, count, number, setting
+
 MILESTONES, GAMMA = (20, 40, 60), 0.1
+positive = number(float, low=1e-12)
 
 
 @dataclass(frozen=True)
-class CosineSettings:
+class CosineConfig:
     """timm's cosine with warm-up, counted in updates.
 
     Attributes:
@@ -26,12 +29,12 @@ class CosineSettings:
         num_steps_per_epoch: updates that an epoch counts as, whatever its length.
     """
 
-    lr: float = 1.5e-4
-    lr_min: float = 1e-5
-    warmup_lr_init: float = 5e-5
-    warmup_epoch: int = 5
-    num_epochs: int = 100
-    num_steps_per_epoch: int = 1
+    lr: float = setting(1.5e-4, "rate at the end of the warm-up", type=positive)
+    lr_min: float = setting(1e-5, "rate of the second half", type=number(float, low=0))
+    warmup_lr_init: float = setting(5e-5, "rate of the first update", type=positive)
+    warmup_epoch: int = setting(5, "updates of the warm-up", type=at_least_0)
+    num_epochs: int = setting(100, "epochs", type=number(int, low=2))
+    num_steps_per_epoch: int = setting(1, "updates an epoch counts as", type=count)
 
     def __post_init__(self):
         if self.num_epochs < 2:
@@ -59,9 +62,9 @@ class CosineSettings:
         return self.rate((step - 1) // iterations * self.num_steps_per_epoch)
 
 
-def cosine_schedule(optimizer: Optimizer, settings: CosineSettings, iterations: int) -> LambdaLR:
+def cosine_schedule(optimizer: Optimizer, config: CosineConfig, iterations: int) -> LambdaLR:
     """A scheduler that moves after every step; `optimizer` must have been made with ``lr``."""
-    return LambdaLR(optimizer, lambda k: settings.rate_of_step(k, iterations) / settings.lr)
+    return LambdaLR(optimizer, lambda k: config.rate_of_step(k, iterations) / config.lr)
 
 
 def milestone_schedule(optimizer: Optimizer) -> MultiStepLR:

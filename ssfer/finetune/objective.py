@@ -54,18 +54,6 @@ class BatchMixup(Mixup):
         return super().__call__(x, target)
 
 
-def mix_batch(x: Tensor, alpha: float) -> float:
-    """Mix every image of `x` [B, …], in place, with its partner; one beta(alpha, alpha) draw.
-
-    Returns:
-        The share of the image itself.
-    """
-    lam = float(np.random.beta(alpha, alpha))
-    partner = x.flip(0).mul_(1.0 - lam)
-    x.mul_(lam).add_(partner)
-    return lam
-
-
 def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Intersection over union of boxes x1, y1, x2, y2 with exclusive ends.
 

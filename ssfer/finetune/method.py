@@ -9,32 +9,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from common.cli import boolean
 from common.engine.method import Batches, Method, Progress, StepOutput
-from ssfer import objective
+from common.flags import at_least_0, number, setting
+from ssfer.finetune import faces, objective
+from ssfer.finetune.faces import Detector
+
+share = number(float, low=0, high=1)
 
 
 @dataclass(frozen=True)
-class MixSettings:
-    """What the supervised stage does to a batch.
+class FaceMixConfig:
+    """What the supervised stage does to a batch: timm's mixup, under the script's names.
 
     Attributes:
-        facemix: weigh the originals by how little the paired faces overlap.
-        mixup: plain mixup, where `facemix` is off; with both off, smoothed cross-entropy.
-        mixup_alpha, cutmix_alpha, prob, switch_prob, label_smoothing: of timm's mixup.
+        Facemixup_active: weigh the originals by how little the paired faces overlap.
+        Mixup_active: plain mixup, where FaceMix is off; with both off, smoothed cross-entropy.
         spare_originals: keep the images apart from the mixed ones. The published code mixes in
             place, so that its originals are mixed too.
         one_forward: where originals and mixed are one tensor, forward it once instead of twice,
             which differs by rounding alone.
     """
 
-    facemix: bool = True
-    mixup: bool = False
-    mixup_alpha: float = 1.0
-    cutmix_alpha: float = 0.0
-    prob: float = 1.0
-    switch_prob: float = 0.0
-    label_smoothing: float = 0.1
-    spare_originals: bool = False
+    Facemixup_active: bool = setting(True, "FaceMix", type=boolean, metavar="BOOL")
+    Mixup_active: bool = setting(False, "mixup in its place", type=boolean, metavar="BOOL")
+    mixup_alpha: float = setting(1.0, "of its beta distribution", type=number(float, low=0))
+    cutmix_alpha: float = setting(0.0, "the same of cutmix", type=number(float, low=0))
+    mix_prob: float = setting(1.0, "probability that a batch is mixed", type=share)
+    switch_prob: float = setting(0.0, "of cutmix where both are on", type=share)
+    label_smoothing: float = setting(0.1, "in the targets of mixup", type=share)
+    spare_originals: bool = setting(False, "FaceMix's originals are not mixed", laboratory=True)
     one_forward: bool = False
 
 
@@ -44,21 +48,28 @@ class FaceMix(Method):
     Args:
         model: images [n, 3, H, W] -> logits [n, C].
         num_classes: C.
-        settings: see :class:`MixSettings`.
+        config: see :class:`FaceMixConfig`.
+        detector: finds the faces of a batch, where the batches bring no boxes.
     """
 
     stream_names = ("labelled",)
 
-    def __init__(self, model: nn.Module, num_classes: int, settings: MixSettings | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        num_classes: int,
+        config: FaceMixConfig | None = None,
+        detector: Detector = faces.nobody,
+    ):
         super().__init__()
-        self.model = model
-        self.settings = s = settings or MixSettings()
+        self.model, self.detector = model, detector
+        self.config = c = config or FaceMixConfig()
         self.mix = objective.BatchMixup(
-            mixup_alpha=s.mixup_alpha,
-            cutmix_alpha=s.cutmix_alpha,
-            prob=s.prob,
-            switch_prob=s.switch_prob,
-            label_smoothing=s.label_smoothing,
+            mixup_alpha=c.mixup_alpha,
+            cutmix_alpha=c.cutmix_alpha,
+            prob=c.mix_prob,
+            switch_prob=c.switch_prob,
+            label_smoothing=c.label_smoothing,
             num_classes=num_classes,
         )
 
@@ -66,23 +77,25 @@ class FaceMix(Method):
         """Mix, then one of three losses: FaceMix, mixup, smoothed cross-entropy."""
         batch = batches["labelled"]
         images, labels = batch["image"], batch["label"]
-        if self.settings.facemix:
-            return self._facemix(images, labels, batch["box"])
-        if self.settings.mixup:
+        if self.config.Facemixup_active:
+            return self._facemix(images, labels, batch.get("box"))
+        if self.config.Mixup_active:
             mixed, targets = self.mix(images, labels)
             logits = self.model(mixed)
             with torch.autocast(logits.device.type, enabled=False):
                 return StepOutput(objective.soft_cross_entropy(logits.float(), targets).mean())
         logits = self.model(images)
-        smoothing = self.settings.label_smoothing
+        smoothing = self.config.label_smoothing
         with torch.autocast(logits.device.type, enabled=False):
             return StepOutput(F.cross_entropy(logits.float(), labels, label_smoothing=smoothing))
 
-    def _facemix(self, images: Tensor, labels: Tensor, boxes: Tensor) -> StepOutput:
-        originals = images.clone() if self.settings.spare_originals else images
+    def _facemix(self, images: Tensor, labels: Tensor, boxes: Tensor | None) -> StepOutput:
+        originals = images.clone() if self.config.spare_originals else images
         mixed, targets = self.mix(images, labels)
+        if boxes is None:  # as the authors: the faces are looked for in what was mixed
+            boxes = faces.boxes_of(self.detector(mixed)).to(mixed.device)
         logits_origin = self.model(originals)
-        once = self.settings.one_forward and originals is mixed
+        once = self.config.one_forward and originals is mixed
         logits_mixed = logits_origin if once else self.model(mixed)
         iou = objective.pair_iou(boxes)
         with torch.autocast(logits_mixed.device.type, enabled=False):
@@ -103,22 +116,14 @@ class FaceMix(Method):
 
 
 @dataclass(frozen=True)
-class TeacherSettings:
-    """What the semi-supervised stage does.
+class TeacherConfig:
+    """What the semi-supervised stage does."""
 
-    Attributes:
-        threshold: probability from which a pseudo-label is used.
-        coefficient_u: weight of the unlabelled loss.
-        burnin_epochs: epochs without the unlabelled loss.
-        ema_teacher: the average labels the weak views, else the live model does.
-        ema_decay: weight of the past in the average.
-    """
-
-    threshold: float = 0.7
-    coefficient_u: float = 5.0
-    burnin_epochs: int = 0
-    ema_teacher: bool = True
-    ema_decay: float = 0.999
+    threshold: float = setting(0.7, "probability that makes a pseudo-label", type=share)
+    coefficient_u: float = setting(5.0, "weight of their loss", type=number(float, low=0))
+    burnin_epochs: int = setting(0, "epochs without pseudo-labels", type=at_least_0)
+    ema_teacher: bool = setting(True, "or the live model", type=boolean, metavar="BOOL")
+    ema_decay: float = setting(0.999, "of both averages", type=share)
 
 
 @torch.no_grad()
@@ -138,17 +143,17 @@ class EMATeacher(Method):
 
     Args:
         model: the student, images -> logits [n, C].
-        settings: see :class:`TeacherSettings`.
+        config: see :class:`TeacherConfig`.
 
     Attributes:
         teacher: the average, which starts as a copy of the student and stays in eval mode.
     """
 
-    def __init__(self, model: nn.Module, settings: TeacherSettings | None = None):
+    def __init__(self, model: nn.Module, config: TeacherConfig | None = None):
         super().__init__()
         self.model = model
         self.teacher = copy.deepcopy(model).requires_grad_(False).eval()
-        self.settings = settings or TeacherSettings()
+        self.config = config or TeacherConfig()
 
     def train(self, mode: bool = True) -> EMATeacher:
         """As of any module, but the teacher stays in eval mode."""
@@ -161,7 +166,7 @@ class EMATeacher(Method):
         labelled, unlabelled = batches["labelled"], batches["unlabelled"]
         logits = self.model(labelled["image"])
         with torch.no_grad():
-            labeller = self.teacher if self.settings.ema_teacher else self.model
+            labeller = self.teacher if self.config.ema_teacher else self.model
             weak = labeller(unlabelled["weak"])
         strong = self.model(unlabelled["strong"])
         true_label = unlabelled.get("true_label", unlabelled["label"])
@@ -184,15 +189,15 @@ class EMATeacher(Method):
             true_label: their true labels int64 [U], for statistics only; negative where unknown.
             epoch: from 0.
         """
-        s = self.settings
+        c = self.config
         with torch.autocast(logits.device.type, enabled=False):
             loss_x = F.cross_entropy(logits.float(), labels)
-            if epoch < s.burnin_epochs:
+            if epoch < c.burnin_epochs:
                 nothing = loss_x.new_zeros(())
                 return StepOutput(loss_x, {"loss_x": loss_x, "loss_u": nothing})
-            probability, pseudo_label, mask = objective.pseudo_labels(weak.float(), s.threshold)
+            probability, pseudo_label, mask = objective.pseudo_labels(weak.float(), c.threshold)
             loss_u = objective.consistency_loss(strong.float(), pseudo_label, mask)
-            loss = loss_x + s.coefficient_u * loss_u
+            loss = loss_x + c.coefficient_u * loss_u
         logs = {
             "loss_x": loss_x,
             "loss_u": loss_u,
@@ -203,14 +208,14 @@ class EMATeacher(Method):
             "pseudo_label": pseudo_label,
             "mask": mask,
             "score": probability,
-            "threshold": torch.full_like(probability, s.threshold),
+            "threshold": torch.full_like(probability, c.threshold),
             "true_label": true_label,
         }
         return StepOutput(loss, logs, details)
 
     def on_step_end(self, progress: Progress) -> None:
         """Move the teacher."""
-        move_teacher(self.teacher, self.model, self.settings.ema_decay)
+        move_teacher(self.teacher, self.model, self.config.ema_decay)
 
     def predict(self, images: Tensor) -> Tensor:
         """The teacher's logits [n, C]."""
@@ -230,6 +235,7 @@ class StaleAverage:
     def __init__(self, evaluate, method: Method):
         self.evaluate, self.method = evaluate, method.eval()
 
-    def __call__(self, _method: Method) -> dict:
+    def __call__(self, _method: Method, progress: Progress) -> dict:
         """The report on the weights that were given."""
-        return self.evaluate(self.method)
+        self.method.channels_last = _method.channels_last
+        return self.evaluate(self.method, progress)

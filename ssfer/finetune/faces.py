@@ -1,33 +1,41 @@
-"""Where the face is: one box an image, from a file, a detector or nobody.
+"""Where the faces are: found in the step, in the mixed batch, as the published code does.
 
-Boxes are in the frame of the image scaled to :data:`FRAME` × :data:`FRAME` pixels, the size the
-published code shows its detector. Only ratios of areas are used, so the frame does not matter.
+Boxes are in pixels of the image that the detector is shown. Only ratios of areas are used.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from torch import Tensor
 from torchvision.ops import box_convert, nms
 
 from common.cli import UserError
+from ssfer.views import to_pixels
 
-FRAME = 224
 FALLBACK = (25, 25, 220, 220)
-DETECTORS = ("file", "yunet", "yolov7-face", "none")
+DETECTORS = ("auto", "file", "yunet", "yolov7-face", "none")
+USUAL_FILES = {
+    "yolov7-face": Path("output_dir/yolov7s-face.onnx"),
+    "yunet": Path("output_dir/face_detection_yunet.onnx"),
+}
+"""Where ``--detector auto`` looks, in this order; the authors' is output_dir/yolov7s-face.pt."""
 NO_DETECTOR = (
     "every image has the fallback box, so every overlap is 1 and FaceMix is mixup without its "
     "second term."
 )
 CONFIDENCE, OVERLAP = 0.40, 0.5  # the published thresholds of detection and suppression
 
-# RGB uint8 [FRAME, FRAME, 3] -> float32 [k, 6]: x1, y1, x2, y2, confidence, class.
-Detector = Callable[[np.ndarray], np.ndarray]
+# Normalised images [B, 3, H, W] -> a float32 [k, 6] an image: x1, y1, x2, y2, confidence, class.
+Detector = Callable[[Tensor], list[np.ndarray]]
+
+
+def nobody(images: Tensor) -> list[np.ndarray]:
+    """A detector that finds no face."""
+    return [np.empty((0, 6), np.float32)] * len(images)
 
 
 def box_of(detections: np.ndarray) -> np.ndarray:
@@ -44,37 +52,35 @@ def box_of(detections: np.ndarray) -> np.ndarray:
     return np.trunc(corners + np.float32(0.5)).astype(np.int64)
 
 
-def framed(path: Path) -> np.ndarray:
-    """RGB uint8 [FRAME, FRAME, 3] of an image file, scaled without regard to its aspect.
-
-    Raises:
-        UserError: it cannot be decoded.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.asarray(
-                image.convert("RGB").resize((FRAME, FRAME), Image.Resampling.BILINEAR)
-            )
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"the image {path} cannot be decoded ({error}); copy it again.") from None
+def boxes_of(detections: list[np.ndarray]) -> Tensor:
+    """One box an image, int64 [B, 4]."""
+    boxes = [box_of(rows) for rows in detections]
+    return torch.from_numpy(np.array(boxes, dtype=np.int64).reshape(-1, 4))
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def build_detector(name: str, weights: Path | None) -> Detector:
+def build_detector(name: str, weights: Path | None = None) -> Detector:
     """The detector of a name.
 
     Raises:
         UserError: no weights, unreadable weights, or a library that is not installed.
     """
     if name == "none":
-        return lambda image: np.empty((0, 6), np.float32)
-    if weights is None or not Path(weights).is_file():
-        found = "is not given" if weights is None else f"{weights} does not exist"
-        raise UserError(f"the detector {name} needs its ONNX file, which {found}; give its path.")
+        return nobody
+    if name == "auto":
+        there = [known for known, file in USUAL_FILES.items() if file.is_file()]
+        if not there:
+            raise UserError(
+                "FaceMix looks for faces, but there is no detector's file: neither "
+                f"{' nor '.join(map(str, USUAL_FILES.values()))}. Put one there, name one by "
+                "--detector yunet --detector_weights ONNX, or go without by --detector none."
+            )
+        name = there[0]
+    weights = weights or USUAL_FILES[name]
+    if not Path(weights).is_file():
+        raise UserError(
+            f"the detector {name} needs its ONNX file, but {weights} does not exist; give "
+            "--detector_weights, or go without by --detector none."
+        )
     if Path(weights).suffix.lower() != ".onnx":
         raise UserError(
             f"{weights} is no ONNX file; a .pt of YOLOv7-face holds pickled code and is not read. "
@@ -96,14 +102,13 @@ def yunet(weights: Path) -> Detector:
             "--detector yunet needs OpenCV; install it with `pip install 'emotionlab[faces]'`."
         ) from None
     try:
-        network = cv2.FaceDetectorYN.create(
-            str(weights), "", (FRAME, FRAME), CONFIDENCE, OVERLAP, 5000
-        )
+        network = cv2.FaceDetectorYN.create(str(weights), "", (224, 224), CONFIDENCE, OVERLAP, 5000)
     except (cv2.error, AttributeError) as error:
         raise UserError(f"{weights} is no YuNet that OpenCV reads ({_first(error)}).") from None
 
     def detect(image: np.ndarray) -> np.ndarray:
         try:
+            network.setInputSize(image.shape[1::-1])
             _, found = network.detect(np.ascontiguousarray(image[..., ::-1]))
         except cv2.error as error:
             raise UserError(f"{weights} is no YuNet that OpenCV runs ({_first(error)}).") from None
@@ -113,7 +118,11 @@ def yunet(weights: Path) -> Detector:
         corners = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1)
         return np.concatenate([corners, rows[:, 14:15], np.zeros((len(rows), 1))], axis=1)
 
-    return detect
+    def detect_all(images: Tensor) -> list[np.ndarray]:
+        pixels = (to_pixels(images) * 255).round().byte().permute(0, 2, 3, 1)
+        return [detect(image) for image in pixels.cpu().numpy()]
+
+    return detect_all
 
 
 def yolov7_face(weights: Path) -> Detector:
@@ -141,12 +150,11 @@ def yolov7_face(weights: Path) -> Detector:
     name = session.get_inputs()[0].name
 
     def detect(image: np.ndarray) -> np.ndarray:
-        pixels = image.transpose(2, 0, 1)[None].astype(np.float32) / 255
         try:
-            rows = np.asarray(session.run(None, {name: pixels})[0], np.float32)
+            rows = np.asarray(session.run(None, {name: image[None]})[0], np.float32)
         except Exception as error:
             raise UserError(
-                f"{weights} does not take an image of {FRAME} pixels ({_first(error)})."
+                f"{weights} does not take an image of {image.shape[-1]} pixels ({_first(error)})."
             ) from None
         if rows.ndim != 3 or rows.shape[2] < 6:
             raise UserError(
@@ -155,7 +163,8 @@ def yolov7_face(weights: Path) -> Detector:
             )
         return suppressed(torch.from_numpy(rows[0]))
 
-    return detect
+    # As the authors: the network is given the normalised images, not pixels.
+    return lambda images: [detect(image) for image in images.float().cpu().numpy()]
 
 
 def suppressed(rows: torch.Tensor) -> np.ndarray:

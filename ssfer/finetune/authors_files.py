@@ -9,7 +9,7 @@ from torch import Tensor
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.engine.run_folder import LAST
+from common.engine.run_folder import CONFIG, LAST
 from common.engine.trainer import Trainer
 
 RESULTS = "results.json"
@@ -21,7 +21,7 @@ class Released:
     """One of the authors' checkpoints.
 
     Attributes:
-        dataset: a key of :data:`ssfer.data.CLASSES`.
+        dataset: a key of :data:`ssfer.finetune.data.CLASSES`.
         fraction: labelled share of the training images, as in the file's name.
         paper: accuracy in the paper's table, percent.
         notebook: accuracy that the authors' notebook printed for the file, percent.
@@ -100,3 +100,17 @@ def run_of(path: Path) -> Path:
         if any((folder / part / STAGES[0] / LAST).is_file() for part in (".", "fold0")):
             return folder
     raise UserError(f"there is no run to go on with at {path}; give its --out folder.")
+
+
+def stage_folders(out: Path) -> list[Path]:
+    """The folders of an earlier run's stages."""
+    places = (place for name in STAGES for place in (out / name, *out.glob(f"fold*/{name}")))
+    return [place for place in places if (place / CONFIG).is_file()]
+
+
+def clear(out: Path) -> None:
+    """Take an earlier run's files away, so that none is taken for this one's; others stay."""
+    files = [file for pattern in (RESULTS, weights_name("*", "*")) for file in out.glob(pattern)]
+    for file in (*files, *(file for stage in stage_folders(out) for file in stage.glob("*"))):
+        if file.is_file():
+            file.unlink()

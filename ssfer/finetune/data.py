@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from sklearn.model_selection import KFold
 
 from common.cli import UserError
+from common.data import split_files
 from common.data.cache import Opener
 from common.data.check import drop_unreadable
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
-from common.data.splits import Split
+from common.data.splits import Images, Split
 from common.data.streams import PassStream, ShuffledStream, eval_loader
 from common.datasets.readers.folder import read_folders
+from common.flags import GivenFlags
 from ssfer import views
 
 log = logging.getLogger(__name__)
@@ -54,7 +56,9 @@ def folder_names(dataset: str) -> tuple[str, ...] | None:
     return names if dataset == "RAFDB" else tuple(map(str, range(len(names))))
 
 
-def read(dataset: str, folders: dict[str, Path], num_classes: int, workers: int = 2) -> Manifest:
+def read_manifest(
+    dataset: str, folders: dict[str, Path], num_classes: int, workers: int = 2
+) -> Manifest:
     """Read image folders, split name -> folder, and check their classes.
 
     Raises:
@@ -67,24 +71,45 @@ def read(dataset: str, folders: dict[str, Path], num_classes: int, workers: int 
         "-m common.datasets twin rafdb_folders --out RAF-DB` draws a stand-in"
     )
     manifest = read_folders(dataset, folders, hint=hint)
-    place, found = next(iter(folders.values())), manifest.classes
+    folder, found = next(iter(folders.values())), manifest.classes
     if len(found) != num_classes:
         raise UserError(
-            f"{place} has {len(found)} class folders ({', '.join(found[:9])}), but --nb_classes is "
-            f"{num_classes}; give --nb_classes {len(found)} or another folder."
+            f"{folder} has {len(found)} class folders ({', '.join(found[:9])}), but --nb_classes "
+            f"is {num_classes}; give --nb_classes {len(found)} or another folder."
         )
     wanted = folder_names(dataset)
     if wanted and tuple(n.lower() for n in found) != tuple(n.lower() for n in wanted):
         raise UserError(
-            f"{place} has the class folders {', '.join(found)}, but the classes of {dataset} are "
+            f"{folder} has the class folders {', '.join(found)}, but the classes of {dataset} are "
             f"{', '.join(wanted)} in this order; rename the folders, or give --dataset a name of "
             "your own."
         )
     manifest = drop_unreadable(manifest, workers)
     counts = manifest.split("train").counts() if "train" in folders else {}
     if empty := [name for name, number in counts.items() if number == 0]:
-        raise UserError(f"{place} has no image of the class {empty[0]}; every class needs some.")
+        raise UserError(f"{folder} has no image of the class {empty[0]}; every class needs some.")
     return manifest
+
+
+def read(args, given_flags: GivenFlags = frozenset()) -> Images:
+    """Read and check what the flags name, and say which images are labelled.
+
+    Raises:
+        UserError: see :func:`read_manifest`, :func:`check_share` and
+            :func:`common.data.split_files.use`.
+    """
+    folders, test = {"train": args.traindir}, None
+    if args.protocol == "official":
+        folders["test"] = args.testdir or args.traindir.parent / "test"
+    manifest = read_manifest(args.dataset, folders, args.nb_classes, max(1, args.num_workers))
+    train = manifest.split("train")
+    if args.protocol == "official":
+        test = manifest.split("test")
+        if not args.square_crop:
+            refuse_oblong(test)
+    check_share(train, args.anno_percent)
+    given = split_files.use(args.split, train, test) if args.split else None
+    return Images(train, test, given)
 
 
 def refuse_oblong(manifest: Manifest) -> None:
@@ -179,54 +204,52 @@ def folds(
 # --- streams --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Makes the streams of one stage.
+def pass_over(images: Manifest, view: dict, args, batch: int, seed: int, **options) -> PassStream:
+    """One pass an epoch over `images`, shuffled, the incomplete last batch left out.
 
-    Attributes:
-        size: side of the images.
-        batch_size: of the supervised stage; the semi-supervised one takes twice as many.
-        seed: of the streams; those of one run need different ones.
-        workers, pin_memory: see :class:`common.data.streams.SampledStream`.
-        open_image: path -> RGB image; None: its file.
+    Args:
+        view: name -> transform.
+        batch: images a step.
+        seed: of the stream; those of one run need different ones.
+        options: ``dataset`` as keywords of :class:`ViewDataset`; the rest is of the stream.
     """
+    dataset = ViewDataset(images, view, **options.pop("dataset", {}))
+    pin = torch.cuda.is_available()
+    return PassStream(dataset, batch, seed, args.num_workers, pin, **options)
 
-    size: int
-    batch_size: int
-    seed: int
-    workers: int = 0
-    pin_memory: bool = False
-    open_image: Opener | None = None
 
-    def supervised(self, labelled: Manifest, boxes: bool) -> dict[str, PassStream]:
-        """One shuffled pass over the labelled images, the incomplete last batch left out."""
-        view = {"image": views.supervised_view(self.size)}
-        dataset = ViewDataset(labelled, view, ("box",) if boxes else (), self.open_image)
-        return {"labelled": self._pass(dataset, self.batch_size, 0)}
+def supervised_stream(stage, args) -> PassStream:
+    """The labelled images of a stage, with their boxes where a file gives them."""
+    view = {"image": views.supervised_view(args.input_size)}
+    targets = ("box",) if "box" in stage.train.table else ()
+    dataset = {"targets": targets, "open_image": stage.opener}
+    return pass_over(stage.train, view, args, args.batch_size, stage.seed, dataset=dataset)
 
-    def semi(self, labelled: Manifest, unlabelled: Manifest, mu: int) -> dict:
-        """A pass over the unlabelled images, with the labelled ones begun anew when they end."""
-        two = {"weak": views.crop_view(self.size), "strong": views.strong_view(self.size)}
-        batch = 2 * self.batch_size
-        unlabelled_set = ViewDataset(unlabelled, two, (), self.open_image, hide_labels=True)
-        stream = self._pass(unlabelled_set, batch * mu, 1)
-        seen = ViewDataset(labelled, {"image": views.crop_view(self.size)}, (), self.open_image)
-        again = ShuffledStream(
-            seen, batch, stream.steps, 10 * self.seed + 2, self.workers, self.pin_memory
-        )
-        return {"labelled": again, "unlabelled": stream}
 
-    def _pass(self, dataset: ViewDataset, batch: int, number: int) -> PassStream:
-        seed = 10 * self.seed + number
-        return PassStream(dataset, batch, seed, self.workers, self.pin_memory)
+def semi_streams(stage, args) -> dict:
+    """A pass over the unlabelled images, with the labelled ones begun anew when they end."""
+    size, batch = args.input_size, 2 * args.batch_size
+    two = {"weak": views.crop_view(size), "strong": views.strong_view(size)}
+    hidden = {"open_image": stage.opener, "hide_labels": True}
+    unlabelled = pass_over(stage.pool, two, args, batch * args.mu, stage.seed + 1, dataset=hidden)
+    seen = ViewDataset(stage.train, {"image": views.crop_view(size)}, (), stage.opener)
+    pin = torch.cuda.is_available()
+    again = ShuffledStream(seen, batch, unlabelled.steps, stage.seed + 2, args.num_workers, pin)
+    return {"labelled": again, "unlabelled": unlabelled}
 
-    def fold_validation(self, manifest: Manifest) -> PassStream:
-        """Held-out labelled images under the random training view, in order."""
-        view = {"image": views.supervised_view(self.size)}
-        dataset = ViewDataset(manifest, view, (), self.open_image)
-        options = {"drop_last": False, "shuffle": False}
-        seed = 10 * self.seed + 3
-        return PassStream(dataset, self.batch_size, seed, self.workers, self.pin_memory, **options)
+
+def fold_validation(stage, args) -> PassStream:
+    """Held-out labelled images under the random training view, in order."""
+    return pass_over(
+        stage.test,
+        {"image": views.supervised_view(args.input_size)},
+        args,
+        args.batch_size,
+        stage.seed + 3,
+        dataset={"open_image": stage.opener},
+        drop_last=False,
+        shuffle=False,
+    )
 
 
 def test_view(size: int, square: bool = False) -> views.View:
@@ -234,17 +257,11 @@ def test_view(size: int, square: bool = False) -> views.View:
     return views.square_eval_view(size) if square else views.eval_view(size)
 
 
-def test_loader(
-    manifest: Manifest,
-    size: int,
-    workers: int,
-    pin_memory: bool = False,
-    square: bool = False,
-    open_image: Opener | None = None,
-):
+def test_loader(manifest: Manifest, args, open_image: Opener | None = None):
     """Every image once under :func:`test_view`."""
-    dataset = ViewDataset(manifest, {"image": test_view(size, square)}, (), open_image)
-    return eval_loader(dataset, TEST_BATCH, workers, pin_memory)
+    view = {"image": test_view(args.input_size, args.square_crop)}
+    dataset = ViewDataset(manifest, view, (), open_image)
+    return eval_loader(dataset, TEST_BATCH, args.num_workers, torch.cuda.is_available())
 
 
 for _function in (test_view, test_loader):

@@ -1,0 +1,97 @@
+"""Command line of the fine-tuning: the script's constants as flags, then our own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from common.data import cache, split_files
+from common.flags import (
+    Parser,
+    a_seed,
+    add_machine_flags,
+    add_settings,
+    at_least_0,
+    count,
+    number,
+)
+from ssfer.finetune.data import CLASSES, PROTOCOLS
+from ssfer.finetune.faces import DETECTORS
+from ssfer.finetune.method import FaceMixConfig, TeacherConfig
+from ssfer.finetune.rates import CosineConfig, positive
+from ssfer.vit import SIZES
+
+CHECKPOINT = Path("output_dir/125w_base_warmup50_batch256_600.pth")
+
+
+def build_parser() -> Parser:
+    """Every constant of the published script with its value, and the laboratory flags."""
+    parser = Parser(
+        prog="python ssfer/fine_tune.py",
+        description="Fine-tune a masked autoencoder's encoder: FaceMix on few labels, then an EMA "
+        "teacher on the rest.",
+    )
+    data = parser.add_argument_group("data and machine")
+    supervised = parser.add_argument_group("supervised stage")
+    semi = parser.add_argument_group("semi-supervised stage")
+    ours = parser.add_argument_group(
+        "laboratory flags", "not in the published code; the defaults leave its results alone"
+    )
+    _data_flags(data)
+    for config in (CosineConfig, FaceMixConfig):
+        add_settings(config, supervised, ours)
+    _supervised_flags(supervised)
+    _semi_flags(semi)
+    add_settings(TeacherConfig, semi, ours)
+    _our_flags(ours)
+    return parser
+
+
+def _data_flags(group) -> None:
+    add, free = group.add_argument, partial(group.add_argument, neutral=True)
+    free("--traindir", type=Path, default=Path("RAF-DB/train"), help="one sub-folder a class")
+    add("--anno_percent", type=number(float, low=1e-9, high=1), default=0.05, help="labelled share")
+    add("--numclass", "--nb_classes", dest="nb_classes", type=count, default=7, help="classes")
+    add("--checkpoint", default=str(CHECKPOINT), metavar="PATH", help="of pre-training; or none")
+    add("--seed", type=a_seed, default=2024, help="seed of everything but the folds")
+    free("--num_workers", type=at_least_0, default=0, help="loader processes a stream")
+
+
+def _supervised_flags(group) -> None:
+    add = group.add_argument
+    add("--batch_size", type=count, default=32, help="images a step; even, for they are paired")
+    add("--weight_decay", type=number(float, low=0), default=0.05, help="of both stages")
+    add("--k", type=number(int, low=2), default=5, help="folds of the protocol kfold")
+    add("--random_state", type=a_seed, default=42, help="seed of the folds")
+
+
+def _semi_flags(group) -> None:
+    add, free = group.add_argument, partial(group.add_argument, neutral=True)
+    free("--semi_epochs", type=at_least_0, default=50, help="epochs; 0 leaves the stage out")
+    add("--mu", type=count, default=1, help="unlabelled images for one labelled one")
+    add("--learning_rate", type=positive, default=1.5e-4, help="its rate")
+
+
+def _our_flags(group) -> None:
+    add, free = group.add_argument, partial(group.add_argument, neutral=True)
+    add("--protocol", choices=PROTOCOLS, default="kfold", help="the script's, or the tables'")
+    free("--testdir", type=Path, help="test images; default: test beside --traindir (official)")
+    add("--dataset", default="RAFDB", help=f"{', '.join(CLASSES)}, or a name of your own")
+    add("--model", choices=tuple(SIZES), default="base", help="size of the transformer")
+    add("--input_size", type=count, default=224, help="side of the images")
+    add("--square_crop", action="store_true", help="crop the middle of oblong test images")
+    add(
+        "--detector",
+        choices=DETECTORS,
+        default="auto",
+        help="what finds FaceMix's faces; auto: the file of one in output_dir/",
+    )
+    free("--boxes", type=Path, help="CSV of ssfer.detect_faces, for --detector file")
+    free("--detector_weights", type=Path, help="ONNX of --detector yunet or yolov7-face")
+    free("--out", type=Path, default=Path("finetune_dir"), help="folder of the run")
+    free("--overwrite", action="store_true", help="replace an earlier run in --out")
+    free("--resume", type=Path, metavar="PATH", help="run folder, or a last.ckpt in it, to go on")
+    free("--gpu", type=at_least_0, help="CUDA device")
+    add_machine_flags(group)
+    split_files.add_flag(group)
+    cache.add_flags(group)
