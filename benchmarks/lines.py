@@ -50,3 +50,7 @@ def main(argv: list[str]) -> int:
     argparse.ArgumentParser(prog="python -m benchmarks lines", description=__doc__).parse_args(argv)
     print(table())
     return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main([]))

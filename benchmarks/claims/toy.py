@@ -29,7 +29,7 @@ from common.engine.trainer import Recipe, Trainer
 from common.metrics.classification import classification_report
 from dimva.method import Dimensional, DimvaConfig
 from s2ver.method import S2VER
-from ssfer.finetune.method import EMATeacher, FaceMix, TeacherSettings
+from ssfer.finetune.method import EMATeacher, FaceMix, TeacherConfig
 from webemotion.method import EmotionMethod, Joint
 
 CPU = torch.device("cpu")
@@ -216,7 +216,7 @@ def _faces(stages: int) -> Callable[[int], dict]:
         torch.manual_seed(seed)
         np.random.seed(seed)  # timm's mixup draws from NumPy's generator
         network = LogitsOnly()
-        steps = [FaceMix(network, CLASSES), EMATeacher(network, TeacherSettings(ema_decay=0.95))]
+        steps = [FaceMix(network, CLASSES), EMATeacher(network, TeacherConfig(ema_decay=0.95))]
         for method in steps[:stages]:
             streams = points.streams()
             if stages == 2 and method is steps[1]:
