@@ -9,20 +9,27 @@ printed, and the exit code is 1.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import claims, evidence
+import torch
+
+from benchmarks import results_file
+from benchmarks.claims import command as claims
+from benchmarks.claims import findings, toy
+from benchmarks.claims.findings import Finding
+from benchmarks.commands import build_parser, command
 from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
 from benchmarks.parity.command import Result
-from common.cli import UserError, entry_point
+from benchmarks.report.collect import read_parity
+from common.cli import UserError
 from common.files import write_json
 from common.flags import count
 
@@ -70,8 +77,6 @@ def measure_parity(jobs: int, only: str | None = None) -> dict[str, Any]:
 
 
 def _case(path: Path) -> Result:
-    import torch
-
     torch.set_num_threads(1)
     try:
         case = parity_cases.load_case(path)
@@ -80,71 +85,63 @@ def _case(path: Path) -> Result:
     return parity_command.run_case(case)
 
 
-def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[claims.Finding]:
+def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[Finding]:
     """Every claim that has a toy."""
-    return claims.run(claims.CLAIMS, "smoke", seeds, Path())
+    return claims.run(findings.CLAIMS, "smoke", seeds, Path())
 
 
-def baseline_of(parity: dict, findings: list[claims.Finding], commit: str) -> dict[str, Any]:
+def baseline_of(parity: dict, measured: list[Finding], commit: str) -> dict[str, Any]:
     """What ``baseline.json`` holds."""
-    from benchmarks import toy
-
     return {
         "commit": commit,
         "toy": toy.fingerprint(),
         "parity": {case["name"]: case["status"] for case in parity["cases"]},
         "claims": {
             f.claim: {"mean": f.mean, "noise": NOISE, "verdict": f.verdict, "metric": f.metric}
-            for f in findings
+            for f in measured
         },
     }
 
 
-def compare(baseline: dict, parity: dict | None, findings: list[claims.Finding] | None):
+def compare(
+    baseline: dict, parity: dict | None, measured: list[Finding] | None
+) -> list[Regression]:
     """Regressions since a baseline, worst first within each part.
 
     Args:
         baseline: see :func:`baseline_of`.
-        parity, findings: measured now; None leaves the part out.
+        parity, measured: now; None leaves the part out.
     """
-    found = []
-    if parity is not None:
-        found += _parity_regressions(baseline["parity"], parity)
-    if findings is not None:
-        found += _claim_regressions(baseline["claims"], findings)
-    return found
+    parts = [
+        [] if parity is None else _parity_regressions(baseline["parity"], parity),
+        [] if measured is None else _claim_regressions(baseline["claims"], measured),
+    ]
+    return [row for part in parts for row in sorted(part, key=lambda r: -(r.by or 0))]
 
 
-def _parity_regressions(before: dict[str, str], parity: dict) -> list[Regression]:
+def _parity_regressions(before: dict[str, str], parity: dict) -> Iterator[Regression]:
     now = {case["name"]: case for case in parity["cases"]}
-    found = []
-    for name, status in before.items():
-        case = now.get(name)
-        if status != "passed" or (case and case["status"] == "passed"):
-            continue
-        told = "gone" if case is None else f"{case['status']}: {case['message']}"
-        found.append(Regression(f"parity/{name}", status, told, case and case["max_abs"]))
-    # A case that nobody knew of yet and that fails is a regression too: it was never allowed to.
-    for name, case in now.items():
-        if name not in before and case["status"] in ("failed", "unreadable"):
-            told = f"{case['status']}: {case['message']}"
-            found.append(Regression(f"parity/{name}", "not in the baseline", told, case["max_abs"]))
-    return sorted(found, key=lambda r: -(r.by or 0))
+    for name in before.keys() | now.keys():
+        was, case = before.get(name), now.get(name)
+        # .
+        fails = case and case["status"] in ("failed", "unreadable")
+        if (was == "passed" and (not case or case["status"] != "passed")) or (not was and fails):
+            text = f"{case['status']}: {case['message']}" if case else "gone"
+            by = case and case["max_abs"]
+            yield Regression(f"parity/{name}", was or "not in the baseline", text, by)
 
 
-def _claim_regressions(before: dict[str, dict], findings) -> list[Regression]:
-    now = {finding.claim: finding for finding in findings}
-    found = []
+def _claim_regressions(before: dict[str, dict], measured: list[Finding]) -> Iterator[Regression]:
+    now = {finding.claim: finding for finding in measured}
     for name, was in before.items():
-        told = f"{was['metric']} {was['mean']:+.3f}, may move by {was['noise']:g}"
+        text = f"{was['metric']} {was['mean']:+.3f}, may move by {was['noise']:g}"
         if name not in now:
-            found.append(Regression(f"claim/{name}", told, "gone"))
+            yield Regression(f"claim/{name}", text, "gone")
             continue
         worse = was["mean"] - now[name].mean
         if not worse <= was["noise"]:  # NaN counts as worse
             is_now = f"{now[name].mean:+.3f} ({now[name].verdict})"
-            found.append(Regression(f"claim/{name}", told, is_now, worse))
-    return sorted(found, key=lambda r: -(r.by or 0))
+            yield Regression(f"claim/{name}", text, is_now, worse)
 
 
 def text(found: list[Regression], commit: str) -> str:
@@ -164,8 +161,6 @@ def read_baseline(path: Path) -> dict:
     Raises:
         UserError: it is missing or no baseline, or the toys' settings changed since.
     """
-    from benchmarks import toy
-
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if not {"commit", "toy", "parity", "claims"} <= value.keys():
@@ -176,22 +171,20 @@ def read_baseline(path: Path) -> dict:
         ) from None
     if value["toy"] != toy.fingerprint():
         raise UserError(
-            f"{path} was made with other settings of benchmarks/toy.py; make it anew with "
+            f"{path} was made with other settings of benchmarks/claims/toy.py; make it anew with "
             "`python -m benchmarks regression --write` and commit it with that change."
         )
     return value
 
 
 def _head() -> str:
-    return (evidence.git("rev-parse", "HEAD") or evidence.UNKNOWN).strip()
+    return (results_file.git("rev-parse", "HEAD") or results_file.UNKNOWN).strip()
 
 
-def _run(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks regression",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+@command
+def main(argv: list[str]) -> int:
+    """Compare; 1 when something regressed."""
+    parser = build_parser("regression", __doc__)
     add = parser.add_argument
     add("--baseline", type=Path, default=BASELINE, help="what to compare with")
     add("--write", action="store_true", help="make the baseline from what is measured now")
@@ -200,37 +193,25 @@ def _run(argv: list[str]) -> int:
     add("--json", type=Path, metavar="FILE", help="also write what was measured and found")
     args = parser.parse_args(argv)
     baseline = None if args.write else read_baseline(args.baseline)
-    if args.parity:
-        try:
-            parity = json.loads(args.parity.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"--parity {args.parity} cannot be read ({error}).") from None
-    else:
-        parity = measure_parity(args.jobs)
-    findings = measure_claims()
-    print(claims.table(findings))
-    told = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)
-    print(f"parity: {told}")
+    parity = read_parity(args.parity) if args.parity else measure_parity(args.jobs)
+    measured = measure_claims()
+    print(findings.table(measured))
+    counts = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)
+    print(f"parity: {counts}")
     if args.write:
-        write_json(args.baseline, baseline_of(parity, findings, _head()))
+        write_json(args.baseline, baseline_of(parity, measured, _head()))
         print(f"baseline: {args.baseline}")
         return 0
-    found = compare(baseline, parity, findings)
+    found = compare(baseline, parity, measured)
     print(text(found, baseline["commit"]), file=sys.stderr if found else sys.stdout)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         write_json(
             args.json,
             {
                 "parity": parity,
-                "claims": [vars(finding) for finding in findings],
+                "claims": [vars(finding) for finding in measured],
                 "regressions": [vars(row) for row in found],
                 "baseline": baseline["commit"],
             },
         )
     return 1 if found else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Compare; 1 when something regressed."""
-    return entry_point(_run, argv)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import readmes
 from benchmarks.__main__ import COMMANDS
+from benchmarks.claims import readmes
 from common import quirks
 from webemotion.catalogue import SCRIPTS
 

@@ -53,19 +53,19 @@ class Case:
         return self.params.get("raises") is True
 
 
-def find_cases(place: Path) -> list[Path]:
+def find_cases(path: Path) -> list[Path]:
     """The case files of a folder, sorted by name; a single file is its own list.
 
     Raises:
         UserError: the folder is missing or has no ``.npz`` file.
     """
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise UserError(f"The folder of parity cases {place} does not exist.")
-    paths = sorted(path for path in place.glob("*.npz") if path.is_file())
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"The folder of parity cases {path} does not exist.")
+    paths = sorted(file for file in path.glob("*.npz") if file.is_file())
     if not paths:
-        raise UserError(f"The folder {place} has no parity case (*.npz).")
+        raise UserError(f"The folder {path} has no parity case (*.npz).")
     return paths
 
 

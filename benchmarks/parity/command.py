@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
-import math
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
 from benchmarks.parity.registry import find_adapter
 from common.cli import UserError
+from common.files import finite, write_json
 
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "parity" / "cases"
 STATUSES = ("passed", "failed", "unsupported", "unreadable")
@@ -68,11 +66,13 @@ def _judge_exception(case: Case, error: BaseException) -> Comparison:
     return Comparison(False, message=text)
 
 
-def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = ()) -> list[Result]:
+def run_folder(
+    folder: Path, only: str | None = None, without: tuple[str, ...] = ()
+) -> list[Result]:
     """Run the cases of a folder, printing a line for each as it is done.
 
     Args:
-        place: folder of ``.npz`` cases, or one case.
+        folder: folder of ``.npz`` cases, or one case.
         only: shell pattern that a case's kind or name must fit. Files that cannot be read are
             reported all the same, since their kind is unknown.
         without: shell patterns of kinds or names that are left out.
@@ -80,7 +80,7 @@ def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = 
     Raises:
         UserError: there is no folder, no case, or none that is left.
     """
-    paths = find_cases(place)
+    paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
     print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
     results = []
@@ -101,7 +101,7 @@ def run_folder(place: Path, only: str | None = None, without: tuple[str, ...] = 
             print(f"    {result.message}", flush=True)
     if not results:
         left_out = f" and none of {', '.join(without)}" if without else ""
-        raise UserError(f"No case in {place} fits --only '{only or '*'}'{left_out}.")
+        raise UserError(f"No case in {folder} fits --only '{only or '*'}'{left_out}.")
     return results
 
 
@@ -117,29 +117,8 @@ def summary(results: list[Result]) -> dict[str, Any]:
     """What ``--json`` writes: a count per status and all cases; plain, valid JSON values."""
     counts = Counter(result.status for result in results)
     return {status: counts[status] for status in STATUSES} | {
-        "cases": [{k: _json_value(v) for k, v in vars(result).items()} for result in results]
+        "cases": [finite(vars(result)) for result in results]
     }
-
-
-def _json_value(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` so that a reader sees the old file or the whole new one.
-
-    Raises:
-        UserError: the place cannot be written.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"--json {path} cannot be written: {error.strerror}.") from None
 
 
 def main(argv: list[str]) -> int:
@@ -169,7 +148,10 @@ def main(argv: list[str]) -> int:
     results = run_folder(args.dir, args.only, tuple(args.without))
     report = summary(results)
     if args.json:
-        write_json(args.json, report)
+        try:
+            write_json(args.json, report)
+        except OSError as error:
+            raise UserError(f"--json {args.json} cannot be written: {error.strerror}.") from None
     missing = Counter(result.kind for result in results if result.status == "unsupported")
     if missing:
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(missing.items()))

@@ -12,6 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import results_file
+from benchmarks.claims import findings
+from benchmarks.claims.findings import Finding
+from benchmarks.results_file import Results
 from common.cli import UserError
 from common.engine.pseudo_labels import COLUMNS as PSEUDO_LABEL_COLUMNS
 from common.engine.pseudo_labels import TABLE as PSEUDO_LABELS
@@ -102,28 +106,28 @@ def mapping(value: Any) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def find_runs(places: list[Path]) -> list[Run]:
-    """Read every run in `places`; each is a run folder or holds run folders at any depth.
+def find_runs(paths: list[Path]) -> list[Run]:
+    """Read every run in `paths`; each is a run folder or holds run folders at any depth.
 
     Raises:
         UserError: there is no run in any of them.
     """
     folders: dict[Path, Path] = {}  # resolved -> as given, so that no run is listed twice
-    for place in places:
-        found = [place] if not place.is_dir() else list(_run_folders(place))
+    for path in paths:
+        found = [path] if not path.is_dir() else list(_run_folders(path))
         for folder in found:
             folders.setdefault(folder.resolve(), folder)
     if not any(folder.is_dir() for folder in folders.values()):
         raise UserError(
-            f"no run was found in {', '.join(map(str, places))}; give run folders (they hold "
+            f"no run was found in {', '.join(map(str, paths))}; give run folders (they hold "
             f"{CONFIG}, {METRICS} and, when finished, {SUMMARY}) or a folder of them."
         )
     names = _short_names(list(folders))
     return [_read_run(path, name) for path, name in zip(folders.values(), names, strict=True)]
 
 
-def _run_folders(place: Path):
-    for folder, below, files in os.walk(place):
+def _run_folders(path: Path):
+    for folder, below, files in os.walk(path):
         below.sort()
         if any(name in files for name in TRACES):
             below.clear()
@@ -177,13 +181,23 @@ def _read_table(path: Path, columns: tuple[str, ...], problems: list[str]) -> pd
     return table[list(columns)]
 
 
-def _read_mapping(path: Path, problems: list[str]) -> dict:
+def _read_text(path: Path, problems: list[str]) -> str | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         problems.append(f"{path.name} is missing")
+    except OSError as error:
+        problems.append(f"{path.name} cannot be read ({error})")
+    return None
+
+
+def _read_mapping(path: Path, problems: list[str]) -> dict:
+    text = _read_text(path, problems)
+    if text is None:
         return {}
-    except (OSError, ValueError) as error:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
         problems.append(f"{path.name} cannot be read ({error})")
         return {}
     if not isinstance(value, dict):
@@ -192,16 +206,8 @@ def _read_mapping(path: Path, problems: list[str]) -> dict:
 
 
 def _read_history(path: Path, problems: list[str]) -> list[dict]:
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing")
-        return []
-    except OSError as error:
-        problems.append(f"{path.name} cannot be read ({error})")
-        return []
     rows = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate((_read_text(path, problems) or "").splitlines(), start=1):
         try:
             row = json.loads(line)
         except ValueError:
@@ -229,39 +235,28 @@ def read_parity(path: Path) -> dict:
     return value
 
 
-def read_claims(paths: list[Path]) -> list[dict]:
-    """Claims: a file holds one JSON object, or a list of them.
+def read_claims(paths: list[Path]) -> tuple[list[Finding], dict[str, Results]]:
+    """What was given beside the committed claims.
+
+    Args:
+        paths: results files, and findings as ``claims --json`` writes them.
+
+    Returns:
+        Findings, those of results files included; and file name -> results.
 
     Raises:
         UserError: a file cannot be read or holds something else.
     """
-    claims = []
+    claims, sources = [], {}
     for path in paths:
         value = _read_given(path, "--claims")
-        entries = value if isinstance(value, list) else [value]
-        if not all(isinstance(entry, dict) for entry in entries):
-            raise UserError(f"--claims {path} must hold a JSON object or a list of them.")
-        claims += [{"claim": path.stem, "file": path.name, **entry} for entry in entries]
-    return claims
-
-
-def read_results(folder: Path) -> tuple[list[dict], list[dict]]:
-    """The committed results in `folder`: (claims, speed measurements), in the files' order.
-
-    A claim is a file with the key ``claim``, a speed measurement one with ``variants``; files of
-    other kinds are left alone.
-
-    Raises:
-        UserError: a file cannot be read.
-    """
-    claims, speed = [], []
-    for path in sorted(folder.glob("*.json")):
-        value = mapping(_read_given(path, "--results"))
-        if "claim" in value:
-            claims += read_claims([path])
-        elif "variants" in value:
-            speed.append({"file": path.name, **value})
-    return claims, speed
+        for entry in value if isinstance(value, list) else [value]:
+            if isinstance(entry, dict) and "arms" in entry:
+                sources[path.name] = results_file.parse(entry, f"--claims {path}")
+                claims += findings.of_results(path.stem, sources[path.name])
+            else:
+                claims.append(findings.parse(entry, f"--claims {path}"))
+    return claims, sources
 
 
 def _read_given(path: Path, flag: str) -> Any:

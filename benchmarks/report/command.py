@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.report import browser, collect, history, render_data, render_html, render_markdown
+from benchmarks import results_file
+from benchmarks.claims import findings
+from benchmarks.claims.findings import Finding
+from benchmarks.ledger import list as ledger
+from benchmarks.report import browser, collect, history, machine, pages
 from benchmarks.report.content import Report, build
-from benchmarks.report.render_markdown import FIGURES
+from benchmarks.report.pages import FIGURES
+from benchmarks.results_file import RESULTS, Results
 from common.cli import UserError
+from common.files import replacing
 
 TITLE = "Reproduction report: five papers on visual emotion recognition"
 HTML, MARKDOWN, JUNIT, JSON = "report.html", "report.md", "report.xml", "report.json"
-RESULTS = history.ROOT / "benchmarks" / "results"
-TEMPORARY = ".part"
 
 
 def write(report: Report, out: Path, title: str = TITLE) -> Path:
@@ -28,20 +31,17 @@ def write(report: Report, out: Path, title: str = TITLE) -> Path:
         UserError: the folder cannot be written to.
     """
     files = {
-        HTML: render_html.render(report, title),
-        MARKDOWN: render_markdown.render(report, title),
-        JUNIT: render_data.render_junit(report),
-        JSON: render_data.render_json(report, title),
+        HTML: pages.html(report, title),
+        MARKDOWN: pages.markdown(report, title),
+        JUNIT: machine.junit(report),
+        JSON: machine.as_json(report, title),
     }
     files |= {f"{FIGURES}/{drawing.name}.svg": drawing.paper for drawing in report.drawings}
     files |= {f"{FIGURES}/{name}": data for name, data in report.data_files.items()}
     try:
         for name, content in files.items():
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + TEMPORARY)
-            part.write_text(content, encoding="utf-8", newline="\n")
-            part.replace(path)
+            with replacing(out / name) as part:
+                part.write_text(content, encoding="utf-8", newline="\n")
     except OSError as error:
         raise UserError(
             f"the report cannot be written to {out} ({error.strerror}); give another --out."
@@ -52,10 +52,10 @@ def write(report: Report, out: Path, title: str = TITLE) -> Path:
 def write_report(
     out: Path,
     parity: dict | None = None,
-    claims: Iterable[dict] = (),
+    claims: Iterable[Finding] = (),
     runs: Iterable[Path] = (),
     rows: Iterable[dict] = (),
-    title: str = TITLE,
+    sources: dict[str, Results] | None = None,
 ) -> Path:
     """Write a report from what is in memory.
 
@@ -63,10 +63,10 @@ def write_report(
         out: folder.
         parity: ``{"cases": [{"name", "kind", "status", "message", …}]}``, as the parity command's
             ``--json`` writes it.
-        claims: objects with ``claim`` or ``statement``, and ``verdict``; a claim itself, or any
-            object in it, with ``mean`` and ``interval_95`` is shown as an effect.
+        claims: what the evidence says of each.
         runs: run folders, or folders of run folders.
         rows: of the ledger, as objects.
+        sources: results files by name.
 
     Returns:
         The HTML page.
@@ -74,33 +74,9 @@ def write_report(
     Raises:
         UserError: no run is found where some are given, or nothing can be written.
     """
-    places = list(runs)
-    found = collect.find_runs(places) if places else []
-    claims = list(claims)
-    return write(build(found, parity, claims, list(rows), sources=claims), out, title)
-
-
-def committed_claims(folder: Path) -> list[dict]:
-    """What the results files in `folder` say of every claim; those that were not run come last.
-
-    Raises:
-        UserError: a file is no results file.
-    """
-    from benchmarks import claims  # imports the trainers' neighbours, needless for write_report
-
-    findings = [asdict(claims.read(claim, folder)) for claim in claims.CLAIMS]
-    return sorted(findings, key=lambda finding: finding["mean"] is None)
-
-
-def ledger_rows() -> list[dict]:
-    """The ledger as objects.
-
-    Raises:
-        UserError: a file of the ledger breaks its schema.
-    """
-    from benchmarks import ledger  # as above
-
-    return [row.as_dict() for row in ledger.load()]
+    paths = list(runs)
+    found = collect.find_runs(paths) if paths else []
+    return write(build(found, parity, list(claims), list(rows), sources=sources), out)
 
 
 def gather(args: argparse.Namespace) -> Report:
@@ -111,18 +87,11 @@ def gather(args: argparse.Namespace) -> Report:
     """
     runs = collect.find_runs(args.runs) if args.runs else []
     parity = collect.read_parity(args.parity) if args.parity else None
-    sources, speed = collect.read_results(args.results)
-    given = collect.read_claims(args.claims)
-    rows = [] if args.no_ledger else ledger_rows()
-    return build(
-        runs,
-        parity,
-        committed_claims(args.results) + given,
-        rows,
-        history.read(rows),
-        speed,
-        sources + given,
-    )
+    sources = {path.name: found for path, found in results_file.read_all(args.results).items()}
+    claims, given = collect.read_claims(args.claims)
+    claims = [findings.read(claim, args.results) for claim in findings.CLAIMS] + claims
+    rows = [] if args.no_ledger else [row.as_dict() for row in ledger.all_rows()]
+    return build(runs, parity, claims, rows, history.read(), sources | given)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -156,7 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--write_history",
         action="store_true",
-        help=f"also write the committed values to {history.FALLBACK.name}, for copies without git",
+        help=f"also add what was measured since to {history.FILE.name}",
     )
     return parser
 
@@ -176,11 +145,11 @@ def main(argv: list[str]) -> int:
     for _, words in report.failures:
         print(words)
     if args.write_history:
-        history.save(report.history)
-        print(f"history of {len(report.history)} rows: {history.FALLBACK}")
+        history.save(history.read() | report.history)
+        print(f"history of {len(report.history)} rows: {history.FILE}")
     if args.screenshot:
         browser.screenshot(path, args.screenshot)
         print(f"screenshot: {args.screenshot}")
-    known = f"{len(report.runs)} runs, {len(report.claims)} claims, {len(report.rows)} ledger rows"
-    print(f"{known}: {path}, with {MARKDOWN}, {JUNIT} and {JSON} beside it")
+    counts = f"{len(report.runs)} runs, {len(report.claims)} claims, {len(report.rows)} ledger rows"
+    print(f"{counts}: {path}, with {MARKDOWN}, {JUNIT} and {JSON} beside it")
     return 0

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.report import effects, evidence_tables, figures, tables
-from benchmarks.report.canvas import Drawing, csv_text, file_name
+from benchmarks.claims.findings import Finding
+from benchmarks.report import history
 from benchmarks.report.collect import Run
+from benchmarks.report.figures import evidence as evidence_figures
+from benchmarks.report.figures import runs as figures
+from benchmarks.report.figures.canvas import Drawing, csv_text, file_name
 from benchmarks.report.history import History
-from common.engine.run_folder import DRAWN
-
-MADE_BY = {
-    "claims": ("No claim has a result here.", "python -m benchmarks claims --run"),
-    "ledger": ("The ledger has no row here.", "python -m benchmarks list --summary"),
-    "parity": (
-        "No parity result was given.",
-        "python -m benchmarks parity --json parity.json, then report --parity parity.json",
-    ),
-    "runs": ("No run was given.", "python -m benchmarks demo, or report --runs DIR"),
-    "curves": (
-        "No run with an evaluated epoch was given.",
-        "python s2ver/main.py, then report --runs saved_models",
-    ),
-    "confusion": (
-        "No run with a confusion matrix was given.",
-        "python s2ver/main.py, then report --runs saved_models",
-    ),
-    "pseudo": (
-        "No run with pseudo-labels was given.",
-        "python s2ver/main.py, then report --runs saved_models",
-    ),
-    "va": (
-        "No run with predictions of valence and arousal was given.",
-        "python dimva/train.py, then report --runs FOLDER",
-    ),
-    "speed": ("No speed was measured.", "python -m benchmarks speed --out FILE"),
-}
-"""Section -> what is missing where it is empty, and the command that makes it."""
+from benchmarks.report.tables import evidence
+from benchmarks.report.tables import runs as run_tables
+from benchmarks.results_file import Results
+from benchmarks.statistics import Tone
 
 
 @dataclass(frozen=True)
@@ -70,10 +48,10 @@ class Report:
         runs: in the order given.
         parity: result of the parity command, or None.
         claims: a verdict each.
-        sources: the results files behind claims, shown in full.
+        sources: the results files behind claims, by name, shown in full.
         rows: the ledger, a row an object.
-        history: the evidence of its rows over the commits.
-        speed: measurements of speed, as read from their files.
+        history: the values of its rows over the commits.
+        speed: measurements of speed, by the name of their file.
         curves: learning curves, a figure a dataset and metric.
         matrices: a confusion matrix a run, where it has one.
         diagnostics: pseudo-labels by class, a figure a run that has them.
@@ -85,11 +63,11 @@ class Report:
 
     runs: list[Run]
     parity: dict | None = None
-    claims: list[dict] = field(default_factory=list)
-    sources: list[dict] = field(default_factory=list)
+    claims: list[Finding] = field(default_factory=list)
+    sources: dict[str, Results] = field(default_factory=dict)
     rows: list[dict] = field(default_factory=list)
     history: History = field(default_factory=dict)
-    speed: list[dict] = field(default_factory=list)
+    speed: dict[str, Results] = field(default_factory=dict)
     curves: list[Drawing] = field(default_factory=list)
     matrices: list[Matrix] = field(default_factory=list)
     diagnostics: list[Drawing] = field(default_factory=list)
@@ -109,7 +87,7 @@ class Report:
     def drawn(self) -> list[str]:
         """What rests on drawn stand-in data: runs by name, claims by their sentence."""
         runs = [f"{run.name} ({run.data.get('name', '?')})" for run in self.runs if run.drawn]
-        return runs + [effects.sentence(c) for c in self.claims if DRAWN in map(str, c.values())]
+        return runs + list(dict.fromkeys(f.statement for f in self.claims if f.drawn))
 
     @property
     def troubled(self) -> list[Run]:
@@ -120,16 +98,14 @@ class Report:
     def failures(self) -> list[tuple[str, str]]:
         """What must be seen first: (section, sentence) of failed parity kinds and claims."""
         found = []
-        if self.parity is not None:
-            for row in evidence_tables.parity_kinds(self.parity).rows:
-                bad = sum(int(cell.text) for cell in row if cell.marked)
-                if bad:
-                    total = sum(int(cell.text) for cell in row[2:6])
-                    found.append(("parity", f"Parity fails: {row[0].text}, {bad} of {total} cases"))
+        for row in evidence.parity_tables(self.parity)[1].rows if self.parity else ():
+            counts = {name: int(row[name].order) for name in evidence.OUTCOMES}
+            if bad := sum(counts[name] for name in evidence.FAILED):
+                text = f"Parity fails: {row['kind'].text}, {bad} of {sum(counts.values())} cases"
+                found.append(("parity", text))
         for claim in self.claims:
-            verdict = claim.get("verdict")
-            if effects.verdict_class(verdict) == "bad":
-                found.append(("claims", f"Claim {verdict}: {effects.sentence(claim)}"))
+            if claim.verdict.tone is Tone.BAD:
+                found.append(("claims", f"Claim {claim.verdict}: {evidence.name_of(claim)}"))
         return found
 
     @property
@@ -137,39 +113,45 @@ class Report:
         """File name -> CSV behind every figure and matrix, and behind the sparklines."""
         files = {f"{item.name}.csv": item.data for item in [*self.drawings, *self.matrices]}
         if self.history:
-            files["history.csv"] = evidence_tables.history_csv(self.history)
+            files["history.csv"] = history.table(self.history)
         return files
 
 
 def build(
     runs: list[Run],
     parity: dict | None = None,
-    claims: list[dict] | None = None,
-    rows: list[dict] | None = None,
-    history: History | None = None,
-    speed: list[dict] | None = None,
-    sources: list[dict] | None = None,
+    claims: list[Finding] = (),
+    rows: list[dict] = (),
+    past: History | None = None,
+    sources: dict[str, Results] | None = None,
 ) -> Report:
-    """Draw the figures and collect the rest; see :class:`Report`."""
+    """Draw the figures and collect the rest; see :class:`Report`.
+
+    Args:
+        past: the values of rows in earlier measurements.
+        sources: results files of claims and of speed.
+    """
     matrices = []
     for run in runs:
-        if found := tables.confusion(run):
+        if found := run_tables.confusion(run):
             epoch = run.summary["at_headline"].get("epoch")
             title = f"Confusion of {run.name} at epoch {epoch}"
             matrices.append(Matrix(f"confusion_{file_name(run.name)}", title, *found))
+    sources = sources or {}
+    speed = {name: results for name, results in sources.items() if results.kind == "speed"}
     return Report(
         runs=runs,
         parity=parity,
-        claims=claims or [],
-        sources=sources or [],
-        rows=rows or [],
-        history=history or {},
-        speed=speed or [],
+        claims=sorted(claims, key=lambda finding: finding.mean is None),
+        sources={name: r for name, r in sources.items() if r.kind == "claim"},
+        rows=list(rows),
+        history=history.extended(past or {}, rows),
+        speed=speed,
         curves=figures.learning_curves(runs),
         matrices=matrices,
         diagnostics=[drawing for run in runs if (drawing := figures.diagnostics(run))],
         scatters=[drawing for run in runs if (drawing := figures.scatter(run))],
         training={run.name: figures.training_curves(run) for run in runs},
-        effects=effects.forest(claims or []),
-        bars=evidence_tables.speed_bars(speed or []),
+        effects=evidence_figures.forest(list(claims)),
+        bars=evidence_figures.speed_bars(speed),
     )

@@ -1,11 +1,10 @@
 """A loss broken on purpose: parity fails, the claim fails, and the report shows both."""
 
-from dataclasses import asdict
-
 import pytest
 import torch
 
-from benchmarks import claims, regression
+from benchmarks import regression
+from benchmarks.claims import command, findings
 from benchmarks.report.command import write_report
 from s2ver import objective
 
@@ -26,8 +25,7 @@ def broken(monkeypatch):
 
 def measure():
     parity = regression.measure_parity(1, only="s2ver/step")
-    findings = claims.run(claims.select(CLAIM), "smoke", SEEDS, None)
-    return parity, findings
+    return parity, command.run(findings.select(CLAIM), "smoke", SEEDS, None)
 
 
 def baseline():
@@ -42,14 +40,14 @@ def test_nothing_regresses_while_the_loss_is_whole():
 
 
 def test_broken_loss_is_seen_by_all_three(broken, tmp_path):
-    parity, findings = measure()
+    parity, found = measure()
     assert parity["failed"] > 0
-    assert findings[0].verdict == "fails"
-    rows = {row.row for row in regression.compare(baseline(), parity, findings)}
+    assert found[0].verdict == "fails"
+    rows = {row.row for row in regression.compare(baseline(), parity, found)}
     assert f"claim/{CLAIM}" in rows and any(row.startswith("parity/s2ver_step") for row in rows)
 
-    page = write_report(tmp_path, parity=parity, claims=[asdict(f) for f in findings])
+    page = write_report(tmp_path, parity=parity, claims=found)
     shown = page.read_text(encoding="utf-8")
     failed = next(case for case in parity["cases"] if case["status"] == "failed")
-    assert failed["kind"] in shown and findings[0].statement in shown
+    assert failed["kind"] in shown and found[0].statement in shown
     assert "fails" in shown and "failed" in shown

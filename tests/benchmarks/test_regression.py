@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from benchmarks import regression, toy
-from benchmarks.claims import Finding
+from benchmarks import regression
+from benchmarks.claims import toy
+from benchmarks.claims.findings import CLAIMS, Finding
+from benchmarks.statistics import Verdict
 
 BASELINE = {
     "commit": "0123456789abcdef",
@@ -24,7 +26,7 @@ def parity(**statuses):
 
 
 def finding(mean):
-    return Finding("x", "s2ver", "x is better", "last", "holds", mean=mean)
+    return Finding("x", "s2ver", "x is better", "last", Verdict.HOLDS, mean=mean)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,6 @@ def test_baseline_of_other_toys_is_refused(tmp_path, in_process):
 
 def test_committed_baseline_holds_every_claim_that_has_a_toy():
     baseline = regression.read_baseline(regression.BASELINE)
-    names = {claim.name for claim in regression.claims.CLAIMS if claim.toy}
+    names = {claim.name for claim in CLAIMS if claim.toy}
     assert set(baseline["claims"]) == names
     assert "failed" not in baseline["parity"].values()

@@ -1,0 +1,39 @@
+"""What the commands of this package share: their frame, their parser, words for other commands."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from common.cli import entry_point
+
+Main = Callable[[list[str] | None], int]
+
+
+def command(run: Callable[[list[str]], int]) -> Main:
+    """A function of the words after the command, as a ``main`` that tells a user's mistakes.
+
+    Without words it takes those of the process; see :func:`common.cli.entry_point`.
+    """
+
+    @functools.wraps(run)
+    def main(argv: list[str] | None = None) -> int:
+        return entry_point(run, argv)
+
+    return main
+
+
+def build_parser(name: str, text: str | None) -> argparse.ArgumentParser:
+    """The parser of ``python -m benchmarks <name>`` without flags; `text` is shown as it is."""
+    return argparse.ArgumentParser(
+        prog=f"python -m benchmarks {name}",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def words(template: str, **values: Any) -> list[str]:
+    """The words of a command line; ``{name}`` in a word stands for a value, spaces and all."""
+    return [word.format(**values) for word in template.split()]

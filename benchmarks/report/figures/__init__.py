@@ -1,0 +1,1 @@
+"""The report's figures: of evidence and of runs."""

@@ -1,0 +1,1 @@
+"""The report's tables: of evidence and of runs."""

@@ -1,0 +1,1 @@
+"""How fast a training step and the loading of its images are."""
