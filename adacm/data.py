@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -255,88 +256,82 @@ def read(args, given_flags: set[str]) -> splits.Images:
     Raises:
         UserError: see :func:`read_manifest`; or too few images for the labels or for a batch.
     """
-    manifest = read_manifest(args)
-    train, test = manifest.split("train"), manifest.split("test")
     seed = args.manualSeed if args.data_seed is None else args.data_seed
-    if args.split:
-        chosen = split_files.use(args.split, train, test)
-    else:
+
+    def draw(train: Manifest) -> splits.Split:
         if "num_labelled" not in given_flags:
             args.num_labelled = affordable(train, args.num_labelled)
-        chosen = draw_split(train, args.num_labelled, seed, args.label_budget)
-    for kind, images in (("labelled", chosen.labelled), ("unlabelled", chosen.unlabelled)):
-        if len(images) < args.batch_size:
+        return draw_split(train, args.num_labelled, seed, args.label_budget)
+
+    images = split_files.read_images(args, read_manifest(args), seed, draw)
+    for kind, positions in (
+        ("labelled", images.split.labelled),
+        ("unlabelled", images.split.unlabelled),
+    ):
+        if len(positions) < args.batch_size:
             raise UserError(
-                f"there are {len(images)} {kind} images, too few for one batch of "
+                f"there are {len(positions)} {kind} images, too few for one batch of "
                 f"{args.batch_size}; change --n-labeled or give a smaller --batch-size."
             )
-    chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    size, square = args.image_size, _square(args)
-    seen = labelled_views(size, square), unlabelled_views(size, square)
-    return splits.Images(train, test, chosen, cache.kind(args, *seen))
+    return replace(images, cached_as=cache.kind(args, *train_views(args)))
 
 
 # --- streams --------------------------------------------------------------------------------------
 
 
 def dataset(
-    manifest: Manifest,
-    views: Views,
-    channel_order: str,
-    hide: bool = False,
-    args=None,
-    cached_with: Manifest | None = None,
+    args, manifest: Manifest, views: Views, cached_with: Manifest, hide: bool = False
 ) -> ViewDataset:
     """Images of `manifest` under `views`; with `hide` their labels read -1.
 
     Args:
-        args: flags that may ask for a cache; None: there is none.
-        cached_with: the images that share the cache with these; None: these alone.
+        cached_with: the images that share a cache with these.
     """
-    opener = partial(load_image, channel_order=channel_order)
-    if args is not None:
-        opener = cache.opener(args, manifest if cached_with is None else cached_with, views, opener)
-    return ViewDataset(manifest, views, open_image=opener, hide_labels=hide)
+    opener = partial(load_image, channel_order=args.channel_order)
+    return cache.dataset(args, manifest, views, cached_with, opener, hide_labels=hide)
+
+
+def train_views(args) -> tuple[Views, Views]:
+    """What labelled and unlabelled images are seen as."""
+    sides = args.image_size, _square(args)
+    return labelled_views(*sides), unlabelled_views(*sides)
 
 
 def _square(args) -> bool:
     return args.square_crop or args.dataset != "rafdb"
 
 
-def streams(data: splits.Images, args, pin_memory: bool) -> dict[str, ShuffledStream]:
+def streams(images: splits.Images, args, pin_memory: bool) -> dict[str, ShuffledStream]:
     """The labelled and the unlabelled stream, in shuffled passes, of equal batch size."""
-    size, square = args.image_size, _square(args)
-    kinds = {
-        "labelled": (data.labelled, labelled_views(size, square), False),
-        "unlabelled": (data.unlabelled, unlabelled_views(size, square), True),
-    }
+    kinds = {"labelled": (images.labelled, False), "unlabelled": (images.unlabelled, True)}
     return {
         name: ShuffledStream(
-            dataset(manifest, views, args.channel_order, hide, args, data.train),
+            dataset(args, manifest, views, images.train, hide),
             args.batch_size,
             args.train_iteration,
             seed=3 * args.manualSeed + number,
             workers=args.num_workers,
             pin_memory=pin_memory,
         )
-        for number, (name, (manifest, views, hide)) in enumerate(kinds.items())
+        for number, ((name, (manifest, hide)), views) in enumerate(
+            zip(kinds.items(), train_views(args), strict=True)
+        )
     }
 
 
-def margin_batches(data: splits.Images, args, pin_memory: bool) -> Callable[[int], object]:
+def margin_batches(images: splits.Images, args, pin_memory: bool) -> Callable[[int], object]:
     """Epoch (from 0) -> the batches of labelled images that the margins come from.
 
     ``--margin_view train``: one shuffled pass under the training view, its incomplete last batch
     dropped. ``eval``: every image once under the test view.
     """
     if args.margin_view == "eval":
-        batches = loader(args, pin_memory, data.labelled, data.train, "weak")
+        batches = loader(args, pin_memory, images.labelled, images.train, "weak")
         return lambda epoch: batches
-    views = labelled_views(args.image_size, _square(args))
     stream = ShuffledStream(
-        dataset(data.labelled, views, args.channel_order, args=args, cached_with=data.train),
+        dataset(args, images.labelled, train_views(args)[0], images.train),
         args.batch_size,
-        len(data.split.labelled) // args.batch_size,
+        len(images.split.labelled) // args.batch_size,
         seed=3 * args.manualSeed + 2,
         workers=args.num_workers,
         pin_memory=pin_memory,
@@ -351,5 +346,5 @@ def loader(args, pin_memory: bool, manifest: Manifest, cached_with: Manifest, vi
         cached_with: the images that share a cache with these.
     """
     views = {view: test_views(args.image_size, _square(args))["image"]}
-    images = dataset(manifest, views, args.channel_order, args=args, cached_with=cached_with)
+    images = dataset(args, manifest, views, cached_with)
     return eval_loader(images, TEST_BATCH, args.num_workers, pin_memory)

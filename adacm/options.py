@@ -9,7 +9,15 @@ from pathlib import Path
 from adacm.data import DATASETS
 from adacm.model import BACKBONES
 from common.data import cache, split_files
-from common.flags import Parser, add_laboratory_flags, at_least_0, count, number
+from common.flags import (
+    Parser,
+    add_laboratory_flags,
+    add_switches,
+    at_least_0,
+    count,
+    not_negative,
+    share,
+)
 
 
 def gpu_list(text: str) -> str:
@@ -53,11 +61,11 @@ def build_parser() -> Parser:
         default="train",
         help="how labelled images are seen when the margins are set",
     )
-    for flag, text in (
-        ("--spare_statistics", "leave batch-norm statistics out of the weight decay"),
-        ("--square_crop", "crop the middle square; always on for datasets other than rafdb"),
-    ):
-        ours.add_argument(flag, action="store_true", help=text)
+    add_switches(
+        ours,
+        spare_statistics="leave batch-norm statistics out of the weight decay",
+        square_crop="crop the middle square; always on for datasets other than rafdb",
+    )
     return parser
 
 
@@ -67,21 +75,10 @@ def _training_flags(group) -> None:
     free("--epochs", type=count, default=20, help="number of the last epoch")
     free("--start-epoch", type=count, default=1, help="number of the first epoch")
     add("--batch-size", type=count, default=16, help="labelled, and unlabelled, images a step")
-    add("--lr", "--learning-rate", type=number(float, low=0), default=5e-4, help="of Adam")
+    add("--lr", "--learning-rate", type=not_negative, default=5e-4, help="of Adam")
     add("--train-iteration", type=count, default=800, help="optimiser steps an epoch")
-    add(
-        "--n-labeled",
-        dest="num_labelled",
-        type=count,
-        default=4000,
-        help="labelled images in all",
-    )
-    add(
-        "--ema-decay",
-        type=number(float, low=0, high=1),
-        default=0.999,
-        help="of the averaged model",
-    )
+    add("--n-labeled", dest="num_labelled", type=count, default=4000, help="labelled images")
+    add("--ema-decay", type=share, default=0.999, help="of the averaged model")
     add("--manualSeed", type=at_least_0, default=5, help="seed of everything")
     free("--resume", default="", metavar="PATH", help="run folder or checkpoint to go on from")
     free("--out", default="result", help="folder of the run")

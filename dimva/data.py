@@ -14,7 +14,6 @@ from torch import Tensor
 from common.cli import UserError
 from common.data import cache, split_files, splits, views
 from common.data.check import drop_unreadable
-from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.streams import PassStream
 from common.datasets.lexicon import Lexicon, read_lexicon
@@ -315,7 +314,7 @@ def stream(sets: Sets, name: str, args, pin_memory: bool) -> PassStream:
     targets = (*TARGETS, "hot") if sets.converter.multilabel else TARGETS
     try:
         return PassStream(
-            ViewDataset(manifest, shown, targets, cache.opener(args, manifest, shown)),
+            cache.dataset(args, manifest, shown, targets=targets),
             args.batch_size,
             seed=10 * args.seed + sorted(sets.named).index(name),
             workers=args.num_workers,

@@ -7,7 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from common.data import cache, split_files
-from common.flags import Parser, add_laboratory_flags, at_least_0, count, number
+from common.flags import (
+    Parser,
+    add_laboratory_flags,
+    add_switches,
+    at_least_0,
+    count,
+    not_negative,
+)
 from dimva.data import DATANAMES, VA_SETS
 from dimva.model import TRUNKS
 
@@ -34,7 +41,7 @@ def build_parser() -> Parser:
     cache.add_flags(ours)
     parser.set_defaults(image_size=IMAGE_SIZE, val_fraction=VALIDATION, pretrained="imagenet")
     _run_flags(partial(ours.add_argument, neutral=True), ours.add_argument)
-    _quirk_flags(ours.add_argument)
+    _quirk_flags(ours)
     return parser
 
 
@@ -45,8 +52,8 @@ def _published_flags(group) -> None:
     add("--dataname", choices=DATANAMES, help="categorical set", **required)
     add("--mode", choices=MODES, help="two_stage starts from one_stage's checkpoint", **required)
     add("--task", choices=TASKS, help="valence and arousal, or categories too", **required)
-    add("--lr", type=number(float, low=0), default=1e-4, help="the authors' README says 1e-5")
-    add("--decay", type=number(float, low=0), default=1e-5, help="weight decay")
+    add("--lr", type=not_negative, default=1e-4, help="the authors' README says 1e-5")
+    add("--decay", type=not_negative, default=1e-5, help="weight decay")
     add("--batch_size", type=count, default=10, help="images a step")
     add("--early_stop", type=at_least_0, default=5, help="epochs without a better r that are borne")
     add("--num_epochs", type=count, default=100, help="epochs")
@@ -65,22 +72,20 @@ def _run_flags(free, add) -> None:
     free("-o", "--overwrite", action="store_true", help="replace (or go on in) an existing run")
 
 
-def _quirk_flags(add) -> None:
-    add(
+def _quirk_flags(group) -> None:
+    group.add_argument(
         "--schedule_per",
         choices=("batch", "epoch"),
         default="batch",
         help="what the milestones 10, 20, … count",
     )
-    add("--keep_best", action="store_true", help="test the epoch with the best validation r")
-    add("--eval_all", action="store_true", help="evaluate every image once, in order")
-    add(
+    group.add_argument(
         "--ldl_test_split",
         choices=("train", "test"),
         default="train",
         help="folder that LDL test images are read from",
     )
-    add(
+    group.add_argument(
         "--label_order",
         neutral=True,
         choices=("converter", "folder"),
@@ -88,19 +93,15 @@ def _quirk_flags(add) -> None:
         help="numbering in which `accuracy` compares; folder also weighs the classes of LDL sets "
         "by the true positives; the other figure is reported beside it",
     )
-    add(
-        "--split_once",
-        action="store_true",
-        help="two-stage multi: validate on rated images that are not trained on",
+    add_switches(
+        group,
+        keep_best="test the epoch with the best validation r",
+        eval_all="evaluate every image once, in order",
+        split_once="two-stage multi: validate on rated images that are not trained on",
+        val_plain_view="validate on centre crops, not on the random training view",
     )
-    add(
-        "--val_plain_view",
-        action="store_true",
-        help="validate on centre crops, not on the random training view",
-    )
-    add(
-        "--finite_loss",
+    add_switches(
+        group,
         neutral=True,
-        action="store_true",
-        help="two-stage multi: log the loss of batches that lack one kind, not NaN",
+        finite_loss="two-stage multi: log the loss of batches that lack one kind, not NaN",
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from common.cli import UserError
 from common.data import cache, split_files, splits, views
 from common.data.check import drop_unreadable
-from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.streams import SampledStream, eval_loader
 from common.datasets import catalogue
@@ -76,26 +76,21 @@ def read(
     Raises:
         UserError: see :func:`read_manifest`; or the labelled images are not to be had.
     """
-    manifest = manifest_of(args)
-    train, test = manifest.split("train"), manifest.split("test")
-    seed = args.seed if args.data_seed is None else args.data_seed
-    index = index_to_read(args)
-    if args.split:
-        chosen = split_files.use(args.split, train, test)
-    elif index.exists():
-        chosen = splits.labelled_split(train.labels, 0, len(train.classes), index)
-    else:
-        chosen = draw_split(train, args.num_labels, seed)
-    if len(chosen.labelled) != args.num_labels:
+    seed, index = args.seed if args.data_seed is None else args.data_seed, index_to_read(args)
+
+    def draw(train: Manifest) -> splits.Split:
+        if index.exists():
+            return splits.labelled_split(train.labels, 0, len(train.classes), index)
+        return draw_split(train, args.num_labels, seed)
+
+    images = split_files.read_images(args, manifest_of(args), seed, draw)
+    if len(images.split.labelled) != args.num_labels:
         raise UserError(
-            f"{index} names {len(chosen.labelled)} images, but --num_labels is "
+            f"{index} names {len(images.split.labelled)} images, but --num_labels is "
             f"{args.num_labels}; delete it to draw a new split."
         )
-    chosen = splits.hold_out_validation(chosen, train.labels, args.val_fraction, seed)
-    size = args.image_size
-    return splits.Images(
-        train, test, chosen, cache.kind(args, labelled_views(size), unlabelled_views(size))
-    )
+    views = labelled_views(args.image_size), unlabelled_views(args.image_size)
+    return replace(images, cached_as=cache.kind(args, *views))
 
 
 def polarity(args, classes: tuple[str, ...]) -> list[int]:
@@ -124,24 +119,21 @@ def streams(
     images: splits.Images, args, names: tuple[str, ...], pin_memory: bool
 ) -> dict[str, SampledStream]:
     """The streams called `names` of ``labelled`` and ``unlabelled``, drawn with replacement."""
-    size = args.image_size
+    labelled, unlabelled = labelled_views(args.image_size), unlabelled_views(args.image_size)
     kinds = {
-        "labelled": (images.labelled, labelled_views(size), args.batch_size),
-        "unlabelled": (images.unlabelled, unlabelled_views(size), args.batch_size * args.uratio),
+        "labelled": (images.labelled, labelled, args.batch_size),
+        "unlabelled": (images.unlabelled, unlabelled, args.batch_size * args.uratio),
     }
     return {
         name: SampledStream(
-            ViewDataset(
-                manifest, named_views, open_image=cache.opener(args, images.train, named_views)
-            ),
-            batch_size,
+            cache.dataset(args, kinds[name][0], kinds[name][1], images.train),
+            kinds[name][2],
             args.num_train_iter,
-            seed=2 * args.seed + number,
+            seed=2 * args.seed + list(kinds).index(name),
             workers=args.num_workers,
             pin_memory=pin_memory,
         )
-        for number, (name, (manifest, named_views, batch_size)) in enumerate(kinds.items())
-        if name in names
+        for name in names
     }
 
 
@@ -151,6 +143,5 @@ def loader(args, pin_memory: bool, manifest: Manifest, cached_with: Manifest):
     Args:
         cached_with: the images that share a cache with these.
     """
-    views = test_views(args.image_size)
-    dataset = ViewDataset(manifest, views, open_image=cache.opener(args, cached_with, views))
-    return eval_loader(dataset, args.eval_batch_size, args.num_workers, pin_memory)
+    images = cache.dataset(args, manifest, test_views(args.image_size), cached_with)
+    return eval_loader(images, args.eval_batch_size, args.num_workers, pin_memory)

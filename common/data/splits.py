@@ -62,6 +62,10 @@ class Images:
         held_out = self.split is not None and len(self.split.validation) > 0
         return self.train.take(self.split.validation) if held_out else None
 
+    def fingerprint(self) -> str:
+        """SHA-256 over every training image's class folder, file name and label, in order."""
+        return self.train.fingerprint()
+
     @property
     def drawn(self) -> bool:
         """Whether any of the images are drawn stand-ins."""

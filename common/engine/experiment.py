@@ -270,7 +270,7 @@ class Experiment:
         return {
             "method": self.name,
             **{name: flags.plain(v) for name, v in vars(args).items() if name not in neutral},
-            "images": images.train.fingerprint(),
+            "images": images.fingerprint(),
             "labelled_images": split and hashlib.sha256(split.labelled.tobytes()).hexdigest(),
             "split": split and split.file,
             "cache": cache.identity(images.cached_as),

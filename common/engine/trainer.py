@@ -336,13 +336,8 @@ class Trainer:
     # --- stopping and going on -------------------------------------------------------------------
 
     def _stateful(self) -> dict[str, state.Stateful | None]:
-        return {
-            "method": self.method,
-            "optimizer": self.optimizer,
-            "scheduler": self.scheduler,
-            "scaler": self.scaler,
-            "ema": self.ema,
-        }
+        names = ("method", "optimizer", "scheduler", "scaler", "ema")
+        return {name: getattr(self, name) for name in names}
 
     def state_dict(self) -> dict:
         """All that an exact continuation needs; every process must ask for it together."""

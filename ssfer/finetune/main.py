@@ -217,7 +217,7 @@ class Folds:
                 split=self.split,
                 name="stage2",
                 fold=fold,
-                all_drawn=self.images.drawn,
+                whole=self.images,
                 seed=10 * (1000 * args.seed + (0 if fold is None else fold + 1)),
                 opener=self.opener,
                 test_opener=self.test_opener,

@@ -41,7 +41,7 @@ class Stage(Images):
     Attributes:
         name: ``stage2`` or ``stage3``.
         fold: number; None under the protocol ``official``.
-        all_drawn: whether any image of the run is a drawn stand-in.
+        whole: all images of the run.
         opener, test_opener: path -> RGB image, of training and of test images; None: the files.
         pool: the unlabelled images, for stage 3.
         before: the finished stage 2, for stage 3.
@@ -51,7 +51,7 @@ class Stage(Images):
 
     name: str
     fold: int | None
-    all_drawn: bool
+    whole: Images
     seed: int
     opener: Opener | None = None
     test_opener: Opener | None = None
@@ -63,7 +63,11 @@ class Stage(Images):
     @property
     def drawn(self) -> bool:
         """Whether any image of the run is a drawn stand-in."""
-        return self.all_drawn
+        return self.whole.drawn
+
+    def fingerprint(self) -> str:
+        """Of all training images of the run."""
+        return self.whole.fingerprint()
 
     def stop_after(self, args, epochs: int) -> int:
         """Where in this stage of `epochs` the flag ``--stop_after_epoch`` ends it; 0: nowhere."""

@@ -72,7 +72,7 @@ def test_true_is_not_one():
 
 def test_corrections_end_the_quirks_they_name(register):
     known, args = quirks.load(register), arguments()
-    changed = quirks.apply_corrections(known, args, explicit=set())
+    changed = quirks.apply_corrections(known, args, given_flags=set())
     assert names(changed) == ["average restarts", "late decay"]
     assert args.across_epochs is True and args.decay_from == 0
     assert names(quirks.in_force(known, args)) == ["chosen on test"]
@@ -80,13 +80,13 @@ def test_corrections_end_the_quirks_they_name(register):
 
 def test_corrections_leave_what_the_user_said(register):
     args = arguments(decay_from=20)
-    quirks.apply_corrections(quirks.load(register), args, explicit={"decay_from"})
+    quirks.apply_corrections(quirks.load(register), args, given_flags={"decay_from"})
     assert args.decay_from == 20 and args.across_epochs is True
 
 
 def test_corrections_add_no_arguments(register):
     args = argparse.Namespace(across_epochs=False)
-    quirks.apply_corrections(quirks.load(register), args, explicit=set())
+    quirks.apply_corrections(quirks.load(register), args, given_flags=set())
     assert vars(args) == {"across_epochs": True}
 
 

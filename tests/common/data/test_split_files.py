@@ -6,10 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import adacm.data
-import adacm.options
-import s2ver.data
-import s2ver.options
 from common.cli import UserError
 from common.data import split_files
 from common.datasets.__main__ import main
@@ -40,11 +36,6 @@ def images(tmp_path_factory):
 def draw(in_process, images, out, *more):
     argv = ["split", "rafdb", images, "--out", out, "--seed", "5", *more]
     return in_process(main, argv, out)
-
-
-def adacm_args(images, *words):
-    argv = ["--data_dir", str(images.parent), "--batch-size", "4", *words]
-    return adacm.options.build_parser().parse_args(argv)
 
 
 @pytest.fixture(scope="module")
@@ -79,35 +70,6 @@ def test_drawn_anew_it_is_the_same_file(table, images, tmp_path, in_process):
     assert seen.code == 0  # an equal file is left alone
 
 
-def test_adacm_trains_on_what_it_would_draw_itself(table, images):
-    manifest = reader("rafdb")(images)
-    own = adacm.data.split(manifest, adacm_args(images, "--n-labeled", "100", "--manualSeed", "5"))
-    args = adacm_args(images, "--split", str(table))
-    split_files.resolve(args, (), "n_labeled")
-    given = adacm.data.split(manifest, args)
-    assert np.array_equal(given.split.labelled, own.split.labelled)
-    assert np.array_equal(given.split.unlabelled, own.split.unlabelled)
-    assert given.split.file == split_files.load(table).hash and own.split.file is None
-
-
-def test_s2ver_trains_on_what_it_would_draw_itself(images, tmp_path, in_process):
-    seen = draw(
-        in_process, images, tmp_path, "--protocol", "s2ver.data:draw_split", "--labels", "70"
-    )
-    assert seen.code == 0, seen.err
-    manifest = reader("rafdb")(images)
-    words = ["--seed", "5", "-nc", "7"]
-    parse = s2ver.options.build_parser().parse_args
-    own = s2ver.data.split(manifest, parse([*words, "-nl", "70"]), tmp_path / "none.npy")
-    args = parse([*words, "--split", str(tmp_path / "rafdb.s2ver.70.s5.json")])
-    split_files.resolve(args, (), "num_labels")
-    assert args.num_labels == 70
-    given = s2ver.data.split(manifest, args, tmp_path / "none.npy")
-    assert np.array_equal(given.split.labelled, own.split.labelled)
-    assert np.array_equal(given.split.unlabelled, own.split.unlabelled)
-    assert len(given.split.unlabelled) == 147  # labelled images included
-
-
 def test_held_out_images_stand_in_the_file(images, tmp_path, in_process):
     more = ["--protocol", "balanced", "--labels", "14", "--val_fraction", "0.1"]
     assert draw(in_process, images, tmp_path, *more).code == 0
@@ -120,9 +82,9 @@ def test_held_out_images_stand_in_the_file(images, tmp_path, in_process):
 
 
 def test_other_number_of_labels_is_refused(table):
-    args = SimpleNamespace(split=table, n_labeled=400, val_fraction=0)
+    args = SimpleNamespace(split=table, num_labelled=400, val_fraction=0)
     with pytest.raises(UserError, match=r"400 images are to be labelled, but .* labels 100"):
-        split_files.resolve(args, ("n_labeled",), "n_labeled")
+        split_files.resolve(args, ("num_labelled",), "num_labelled")
 
 
 @pytest.mark.parametrize(
