@@ -104,15 +104,9 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
         for part in ("state_dict", "ema_state_dict")
     )
     rates = [group["lr"] for group in trainer.optimizer.param_groups]
-    try:
-        trainer.method.model.load_state_dict(live)
-        trainer.ema.load_state_dict({f"model.{name}": value for name, value in average.items()})
-        trainer.optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
-            "check --backbone and --dataset."
-        ) from None
+    trainer.method.model.load_state_dict(live)
+    trainer.ema.load_state_dict({f"model.{name}": value for name, value in average.items()})
+    trainer.optimizer.load_state_dict(state["optimizer"])
     for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
     epoch = int(state["epoch"])
@@ -136,4 +130,4 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     )
 
 
-CHECKPOINT = AuthorsCheckpoint(LATEST, frozenset(KEYS), load)
+CHECKPOINT = AuthorsCheckpoint(LATEST, frozenset(KEYS), load, "--backbone and --dataset")

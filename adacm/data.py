@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from common.cli import UserError
 from common.data import cache, split_files, splits
-from common.data.check import drop_unreadable
+from common.data.check import drop_unreadable, refuse_oblong
 from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
 from common.data.randaugment import RandAugment
@@ -39,6 +39,7 @@ RARE = "fear"
 BUDGETS = {100: (10, 15), 400: (40, 60), 1000: (100, 150), 2000: (200, 300), 4000: (250, 625)}
 """Labelled images in all -> (of fear, of every other of seven classes)."""
 PADDING = 8
+OBLONG = "the published views need square images (RAF-DB's aligned ones)"
 TEST_BATCH = 64
 
 
@@ -207,20 +208,8 @@ def read_manifest(args) -> Manifest:
         manifest = read_class_folders(args.dataset, folders, classes)
     manifest = drop_unreadable(manifest, args.num_workers)
     if args.dataset == "rafdb" and not args.square_crop:
-        _refuse_oblong(manifest)
+        refuse_oblong(manifest, OBLONG, most=200)
     return manifest
-
-
-def _refuse_oblong(manifest: Manifest) -> None:
-    """The published views leave oblong images oblong, which no batch can hold."""
-    for path in manifest.table["path"].iloc[:: max(1, len(manifest) // 200)]:
-        with Image.open(manifest.root / path) as image:
-            width, height = image.size
-        if width != height:
-            raise UserError(
-                f"{manifest.root / path} is {width} x {height}, but the published views need square"
-                " images (RAF-DB's aligned ones); give --square_crop to crop the middle."
-            )
 
 
 def affordable(train: Manifest, num_labelled: int) -> int:

@@ -120,19 +120,13 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     """Restore what the authors' code restores, model, optimiser and schedule; epochs count anew.
 
     Raises:
-        UserError: the file is of another model.
+        RuntimeError: the file is of another model (or another error of torch's).
     """
-    try:
-        weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
-        trainer.method.model.load_state_dict(weights)
-        trainer.optimizer.load_state_dict(state["optimizer"])
-        if trainer.scheduler and state.get("scheduler"):
-            trainer.scheduler.load_state_dict(state["scheduler"])
-    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise UserError(
-            f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
-            "check --backbone, --num_classes and --low_dim."
-        ) from None
+    weights = {name.removeprefix("module."): value for name, value in state["model"].items()}
+    trainer.method.model.load_state_dict(weights)
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    if trainer.scheduler and state.get("scheduler"):
+        trainer.scheduler.load_state_dict(state["scheduler"])
     if isinstance(trainer.ema, ParameterEMA):
         trainer.ema.restart(trainer.method)
     log.warning(
@@ -143,4 +137,9 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     )
 
 
-CHECKPOINT = AuthorsCheckpoint(BEST, frozenset({"model", "optimizer", "ema_model"}), load)
+CHECKPOINT = AuthorsCheckpoint(
+    BEST,
+    frozenset({"model", "optimizer", "ema_model"}),
+    load,
+    "--backbone, --num_classes and --low_dim",
+)

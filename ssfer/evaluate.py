@@ -17,6 +17,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from torch import nn
 
 from common.cli import UserError, choose_device, entry_point, log_to
+from common.data.check import refuse_oblong
 from common.data.manifest import Manifest
 from common.engine.evaluate import collect_logits
 from common.engine.method import Method
@@ -238,7 +239,7 @@ def _manifest(args) -> Manifest:
     folder = args.testdir or Path(data.TEST_FOLDERS[args.dataset])
     manifest = data.read_manifest(args.dataset, {"test": folder}, args.nb_classes, args.num_workers)
     if not args.square_crop:
-        data.refuse_oblong(manifest)
+        refuse_oblong(manifest, data.OBLONG)
     return manifest
 
 

@@ -90,3 +90,24 @@ def _refuse_escaping(name: str, paths: list[str]) -> None:
             f"{outside} of {name} is a link that leads out of {home}; put the images themselves "
             "there."
         )
+
+
+def refuse_oblong(manifest: Manifest, reason: str, most: int | None = None) -> None:
+    """Refuse images that are not square, where a view leaves oblong ones oblong.
+
+    Args:
+        reason: why they must be square, for the message.
+        most: look at no more than about so many, spread over all.
+
+    Raises:
+        UserError: names an image and its size.
+    """
+    step = max(1, len(manifest) // most) if most else 1
+    for path in manifest.table["path"].iloc[::step]:
+        with Image.open(manifest.root / path) as image:
+            width, height = image.size
+        if width != height:
+            raise UserError(
+                f"{manifest.root / path} is {width} x {height}, but {reason}; give --square_crop "
+                "to crop the middle."
+            )

@@ -74,11 +74,13 @@ class AuthorsCheckpoint:
         name: of such a file, for messages.
         keys: that it has at least.
         load: (trainer, content, path) -> None: sets the trainer up from it.
+        flags: those that decide whether the file fits, for messages.
     """
 
     name: str
     keys: frozenset[str]
     load: Callable[[Trainer, dict, Path], None]
+    flags: str
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,6 @@ def _nothing(*_) -> None:
     """What most papers need here."""
 
 
-def _gpu(args: Args, given_flags: GivenFlags) -> int | None:
-    return getattr(args, "gpu", None)
-
-
 @dataclass(frozen=True)
 class Experiment:
     """A training that a person starts from the command line.
@@ -117,7 +113,7 @@ class Experiment:
     build: Callable[[Args, Images, torch.device], Parts]
     folder: Callable[[Args], RunFolder]
     check: Callable[[Args, GivenFlags], None] = _nothing
-    gpu: Callable[[Args, GivenFlags], int | None] = _gpu
+    gpu: Callable[[Args, GivenFlags], int | None] = lambda args, _: getattr(args, "gpu", None)
     labels: str = ""
     labels_are_share: bool = False
     seed: str = "seed"
@@ -291,7 +287,13 @@ class Experiment:
             where = state["epoch"], state["step"]
             log.info("going on from %s after epoch %d, step %d", path, *where)
         elif self.authors and self.authors.keys <= state.keys():
-            self.authors.load(trainer, state, path)
+            try:
+                self.authors.load(trainer, state, path)
+            except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+                raise UserError(
+                    f"{path} is of another model than this run's "
+                    f"({str(error).splitlines()[-1].strip()}); check {self.authors.flags}."
+                ) from None
         else:
             expected = (
                 f"neither a {LAST} nor a {self.authors.name}" if self.authors else f"no {LAST}"

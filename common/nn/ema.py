@@ -9,66 +9,86 @@ import torch
 from torch import Tensor, nn
 
 
-class ParameterEMA:
-    """shadow <- decay * shadow + (1 - decay) * live, over trainable parameters only.
-
-    Frozen parameters and buffers (batch-norm statistics among them) are never averaged: with the
-    average applied a module uses its live ones.
+class Average:
+    """A shadow of some of a module's tensors, by name, that can stand in for them.
 
     Args:
-        model: module to average; the shadow starts as a copy of it.
+        module: what is averaged; the shadow starts as a copy of it.
         decay: weight of the past in 0..1.
     """
 
-    def __init__(self, model: nn.Module, decay: float):
+    def __init__(self, module: nn.Module, decay: float):
         self.decay = decay
-        self.restart(model)
+        self.restart(module)
+
+    def entries(self, module: nn.Module) -> dict[str, Tensor]:
+        """The tensors themselves, by name."""
+        raise NotImplementedError
 
     @torch.no_grad()
-    def restart(self, model: nn.Module) -> None:
-        """Forget the past: the shadow becomes a copy of the live trainable parameters."""
-        self.shadow = {name: p.detach().clone() for name, p in _trainable(model)}
+    def restart(self, module: nn.Module) -> None:
+        """Forget the past: the shadow becomes a copy of the live tensors."""
+        self.shadow = {name: v.detach().clone() for name, v in self.entries(module).items()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Take one averaging step towards the live parameters."""
-        live = [p.detach() for _, p in _trainable(model)]
-        shadow = list(self.shadow.values())
+    def update(self, module: nn.Module) -> list[Tensor]:
+        """shadow <- decay * shadow + (1 - decay) * live, for what is float32.
+
+        Returns:
+            The live tensors that were averaged.
+        """
+        averaged = {n: v for n, v in self.entries(module).items() if v.dtype == torch.float32}
+        shadow = [self.shadow[name] for name in averaged]
+        live = [value.detach() for value in averaged.values()]
         torch._foreach_mul_(shadow, self.decay)
         torch._foreach_add_(shadow, live, alpha=1.0 - self.decay)
+        return list(averaged.values())
 
     @torch.no_grad()
     def overwrite(self, values: dict[str, Tensor]) -> None:
-        """Set the shadow to `values`; keys without a shadow (buffers, frozen) are passed over."""
+        """Set the shadow to `values`; keys without a shadow are passed over."""
         for name, shadow in self.shadow.items():
             shadow.copy_(values[name])
 
     @contextmanager
-    def applied(self, model: nn.Module) -> Iterator[None]:
-        """Inside the block `model` holds the average; afterwards its live values are back."""
-        live = {name: p.data for name, p in _trainable(model)}
+    def applied(self, module: nn.Module) -> Iterator[None]:
+        """Inside the block `module` holds the average; afterwards its live values are back."""
+        entries = self.entries(module)
+        live = {name: v.data for name, v in entries.items()}
         try:
-            for name, p in _trainable(model):
-                p.data = self.shadow[name]
+            for name, v in entries.items():
+                v.data = self.shadow[name]
             yield
         finally:
-            for name, p in _trainable(model):
-                p.data = live[name]
+            for name, v in entries.items():
+                v.data = live[name]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The shadow by parameter name."""
+        """The shadow by name."""
         return dict(self.shadow)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore a shadow saved by :meth:`state_dict`; the names must be the same."""
         if state.keys() != self.shadow.keys():
             odd = sorted(state.keys() ^ self.shadow.keys())
-            raise KeyError(f"the saved average covers other parameters, e.g. {odd[0]}")
+            raise KeyError(f"the saved average covers other tensors, e.g. {odd[0]}")
         self.overwrite(state)
 
 
-class StateEMA:
-    """shadow <- decay * shadow + (1 - decay) * live, over every float32 tensor of a state dict.
+class ParameterEMA(Average):
+    """The average of the trainable parameters.
+
+    Frozen parameters and buffers (batch-norm statistics among them) are never averaged: with the
+    average applied a module uses its live ones.
+    """
+
+    def entries(self, module: nn.Module) -> dict[str, Tensor]:
+        """The parameters that train."""
+        return {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+
+class StateEMA(Average):
+    """The average of every float32 tensor of a state dict.
 
     Parameters and batch-norm statistics alike are averaged; tensors of another dtype keep the value
     they had at the start. After each step the live tensors may shrink, a weight decay outside of
@@ -92,69 +112,27 @@ class StateEMA:
         spare_buffers: bool = False,
         start: dict[str, Tensor] | None = None,
     ):
-        self.decay, self.prefix, self.shrink = decay, prefix, shrink
-        self.spare_buffers = spare_buffers
+        self.prefix, self.shrink, self.spare_buffers = prefix, shrink, spare_buffers
         if start is not None:
             with torch.no_grad():
-                for name, value in self._entries(module).items():
+                for name, value in self.entries(module).items():
                     value.data.copy_(start[name])
-        self.restart(module)
+        super().__init__(module, decay)
 
-    def _entries(self, module: nn.Module) -> dict[str, Tensor]:
-        """The tensors themselves (not the copies that ``state_dict()`` may give), by name."""
+    def entries(self, module: nn.Module) -> dict[str, Tensor]:
+        """The tensors themselves (not the copies that ``state_dict()`` may give)."""
         own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         return {name: own[name] for name in module.state_dict() if name.startswith(self.prefix)}
 
     @torch.no_grad()
-    def restart(self, module: nn.Module) -> None:
-        """Forget the past: the shadow becomes a copy of the live state."""
-        self.shadow = {name: v.detach().clone() for name, v in self._entries(module).items()}
-
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
+    def update(self, module: nn.Module) -> list[Tensor]:
         """Take one averaging step, then shrink the live tensors."""
-        live = {n: v for n, v in self._entries(module).items() if v.dtype == torch.float32}
-        shadow = [self.shadow[name] for name in live]
-        torch._foreach_mul_(shadow, self.decay)
-        torch._foreach_add_(shadow, [v.detach() for v in live.values()], alpha=1.0 - self.decay)
+        averaged = super().update(module)
         if self.shrink:
             shrinking = [
-                v.detach()
-                for v in live.values()
-                if isinstance(v, nn.Parameter) or not self.spare_buffers
+                value.detach()
+                for value in averaged
+                if isinstance(value, nn.Parameter) or not self.spare_buffers
             ]
             torch._foreach_mul_(shrinking, 1.0 - self.shrink)
-
-    @torch.no_grad()
-    def overwrite(self, values: dict[str, Tensor]) -> None:
-        """Set the shadow to `values`, which must hold every name of it."""
-        for name, shadow in self.shadow.items():
-            shadow.copy_(values[name])
-
-    @contextmanager
-    def applied(self, module: nn.Module) -> Iterator[None]:
-        """Inside the block `module` holds the average; afterwards its live values are back."""
-        entries = self._entries(module)
-        live = {name: v.data for name, v in entries.items()}
-        try:
-            for name, v in entries.items():
-                v.data = self.shadow[name]
-            yield
-        finally:
-            for name, v in entries.items():
-                v.data = live[name]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """The shadow by state-dict name."""
-        return dict(self.shadow)
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Restore a shadow saved by :meth:`state_dict`; the names must be the same."""
-        if state.keys() != self.shadow.keys():
-            odd = sorted(state.keys() ^ self.shadow.keys())
-            raise KeyError(f"the saved average covers other tensors, e.g. {odd[0]}")
-        self.overwrite(state)
-
-
-def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+        return averaged

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from sklearn.model_selection import KFold
 
 from common.cli import UserError
 from common.data import split_files
 from common.data.cache import Opener
-from common.data.check import drop_unreadable
+from common.data.check import drop_unreadable, refuse_oblong
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.splits import Images, Split
@@ -43,6 +42,7 @@ TEST_FOLDERS = {
     "AffectNet8": "AffectNet-8/test",
 }
 TEST_BATCH = 32  # the notebook's
+OBLONG = "the test view resizes without a crop and the network takes squares"
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -106,26 +106,10 @@ def read(args, given_flags: GivenFlags = frozenset()) -> Images:
     if args.protocol == "official":
         test = manifest.split("test")
         if not args.square_crop:
-            refuse_oblong(test)
+            refuse_oblong(test, OBLONG)
     check_share(train, args.anno_percent)
     given = split_files.use(args.split, train, test) if args.split else None
     return Images(train, test, given)
-
-
-def refuse_oblong(manifest: Manifest) -> None:
-    """The notebook resizes the short side and does not crop, so its images must be square.
-
-    Raises:
-        UserError: an image is not.
-    """
-    for path in manifest.table["path"]:
-        with Image.open(manifest.root / path) as image:
-            width, height = image.size
-        if width != height:
-            raise UserError(
-                f"{manifest.root / path} is {width} x {height}, but the test view resizes without "
-                "a crop and the network takes squares; give --square_crop to crop the middle."
-            )
 
 
 # --- which images are labelled --------------------------------------------------------------------

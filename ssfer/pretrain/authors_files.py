@@ -125,15 +125,9 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     if epoch >= trainer.recipe.epochs:
         raise UserError(f"{path} is after epoch {epoch}, the last one; give more --epochs.")
     weights = {name.removeprefix(WRAPPER): value for name, value in state["model"].items()}
-    try:
-        trainer.method.model.load_state_dict(weights)
-        trainer.optimizer.load_state_dict(state["optimizer"])
-        trainer.scheduler.load_state_dict(state["lr_scheduler_state_dict"])
-    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{path} is of another model than this run's ({str(error).splitlines()[-1].strip()}); "
-            "check --model and --input_size."
-        ) from None
+    trainer.method.model.load_state_dict(weights)
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    trainer.scheduler.load_state_dict(state["lr_scheduler_state_dict"])
     trainer.progress.epoch = epoch
     log.warning(
         "%s holds network, optimiser, schedule and epoch alone: what is drawn differs from a "
@@ -144,4 +138,6 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     )
 
 
-CHECKPOINT = AuthorsCheckpoint(f"checkpoint with the keys {', '.join(KEYS)}", frozenset(KEYS), load)
+CHECKPOINT = AuthorsCheckpoint(
+    f"checkpoint with the keys {', '.join(KEYS)}", frozenset(KEYS), load, "--model and --input_size"
+)

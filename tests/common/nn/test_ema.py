@@ -72,7 +72,7 @@ def test_saved_average_is_restored_and_must_fit():
     ema.update(model)
     ema.load_state_dict(saved)
     assert torch.equal(ema.shadow["0.weight"], saved["0.weight"])
-    with pytest.raises(KeyError, match="other parameters"):
+    with pytest.raises(KeyError, match="other tensors"):
         ema.load_state_dict({"0.weight": saved["0.weight"]})
 
 
