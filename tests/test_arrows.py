@@ -1,11 +1,13 @@
 """The arrows point one way: benchmarks → papers → common; and files stay small and portable."""
 
 import ast
+import graphlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPERS = ("s2ver", "adacm", "dimva", "ssfer", "webemotion")
@@ -70,6 +72,85 @@ def test_common_names_no_paper():
         if PAPER_WORDS.search(line)
     }
     assert named == {}
+
+
+def modules_of(path: Path) -> set[str]:
+    """Modules of ours that a file imports when it is read, type hints' imports left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hints = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if node in hints:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def test_no_import_runs_in_a_circle():
+    """Imports inside functions count too: a circle that waits is one all the same."""
+    files = python_files(*PAPERS, "common", "benchmarks")
+    names = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in files
+    }
+    arrows = {name: modules_of(path) & names.keys() - {name} for name, path in names.items()}
+    # A package's own page may name its parts, which name the package by their dotted path.
+    for name in arrows:
+        arrows[name] -= {".".join(name.split(".")[:n]) for n in range(1, name.count(".") + 1)}
+    circles = []
+    try:
+        tuple(graphlib.TopologicalSorter(arrows).static_order())
+    except graphlib.CycleError as error:
+        circles = error.args[1]
+    assert circles == []
+
+
+def test_common_names_no_module_at_run_time_but_its_own():
+    """What ``import_module`` is given in common comes from the catalogue or from the user."""
+    literal = re.compile(r"import_module\(\s*[fr]?[\"'](?!common|\{__package__)")
+    searched = re.compile(r"glob\([\"'][^\"']*\.py")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in python_files("common")
+        if literal.search(text := path.read_text(encoding="utf-8")) or searched.search(text)
+    ]
+    assert found == []
+    named = yaml.safe_load((ROOT / "common/datasets/catalogue.yaml").read_text(encoding="utf-8"))
+    places = re.findall(r"\b\w+(?:\.\w+)*:\w+", yaml.safe_dump(named))
+    assert not [place for place in places if place.split(".")[0] in (*PAPERS, "benchmarks")]
+
+
+MOST_ENTRIES = 12
+EXEMPT = {"readers", "standins", "results", "cases", "templates", "papers"}
+
+
+def test_no_folder_has_too_many_entries():
+    folders = [ROOT / "common", *(p for p in (ROOT / "common").rglob("*") if p.is_dir())]
+    many = {
+        str(folder.relative_to(ROOT)): number
+        for folder in folders
+        if folder.name not in EXEMPT and folder.name != "__pycache__"
+        if (number := len([e for e in folder.iterdir() if e.name != "__pycache__"])) > MOST_ENTRIES
+    }
+    assert many == {}
+
+
+def test_no_entry_of_a_paper_is_longer_than_a_screen_and_a_half():
+    entries = [p for name in ("main.py", "train.py") for p in ROOT.glob(f"*/**/{name}")]
+    lengths = {
+        str(p.relative_to(ROOT)): len(p.read_text(encoding="utf-8").splitlines())
+        for p in entries
+        if p.relative_to(ROOT).parts[0] in PAPERS
+    }
+    assert lengths and {path: n for path, n in lengths.items() if n > 130} == {}
 
 
 def test_no_file_is_longer_than_the_limit():

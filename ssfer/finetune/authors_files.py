@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from common.cli import UserError
+from common.data.splits import Images
 from common.engine import checkpoint
 from common.engine.run_folder import CONFIG, LAST
 from common.engine.trainer import Trainer
+from common.files import write_json
 
 RESULTS = "results.json"
 STAGES = ("stage2", "stage3")
@@ -114,3 +117,53 @@ def clear(out: Path) -> None:
     for file in (*files, *(file for stage in stage_folders(out) for file in stage.glob("*"))):
         if file.is_file():
             file.unlink()
+
+
+def write_results(args, images: Images, labelled: int, rows: list, trainer: Trainer) -> None:
+    """Write weights and results, and tell them."""
+    weights = None
+    if args.protocol == "official":
+        weights = weights_name(args.dataset, args.anno_percent)
+        save_weights(trainer, args.out / weights)
+    means = means_of(rows)
+    result = {
+        "protocol": args.protocol,
+        "dataset": args.dataset,
+        "anno_percent": args.anno_percent,
+        "labelled_images": labelled,
+        "weights": weights,
+        "drawn": images.drawn,
+        "rows": rows,
+        "last": means,
+    }
+    write_json(args.out / RESULTS, result)
+    for name, row in means.items():
+        several = row["std"] is not None
+        spread = f" ± {100 * row['std']:.2f} over {row['folds']} folds" if several else ""
+        print(f"{name}: accuracy after the last epoch {100 * row['mean']:.2f} %{spread}")
+    if weights:
+        print(f"weights: {args.out / weights}")
+    print(f"results: {args.out / RESULTS}")
+
+
+def figures(summary: dict) -> dict:
+    """What the results file says of a stage."""
+    test = summary["last"]["test"]
+    row = {name: values["value"] for name, values in summary["protocols"].items()}
+    row |= {name: test[name] for name in ("macro_f1", "balanced_accuracy")}
+    if "teacher" in summary["last"]:
+        row["teacher_last"] = summary["last"]["teacher"]["top1"]
+    row["seconds"] = summary["wall_s"]
+    row["train_images_per_second"] = summary["train_images_per_second"]
+    return row
+
+
+def means_of(rows: list[dict]) -> dict[str, dict]:
+    """Mean and deviation over the folds of each stage's last accuracy."""
+    means = {}
+    for name in STAGES:
+        last = [row["last"] for row in rows if row["stage"] == name]
+        if last:
+            std = statistics.stdev(last) if len(last) > 1 else None
+            means[name] = {"mean": statistics.mean(last), "folds": len(last), "std": std}
+    return means

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from common.cli import UserError
 from common.data import cache, split_files
 from common.flags import (
+    GivenFlags,
     Parser,
     a_seed,
     add_machine_flags,
@@ -15,11 +17,12 @@ from common.flags import (
     count,
     number,
 )
+from ssfer.finetune.authors_files import run_of
 from ssfer.finetune.data import CLASSES, PROTOCOLS
 from ssfer.finetune.faces import DETECTORS
 from ssfer.finetune.method import FaceMixConfig, TeacherConfig
 from ssfer.finetune.rates import CosineConfig, positive
-from ssfer.vit import SIZES
+from ssfer.vit import SIZES, check_input_size
 
 CHECKPOINT = Path("output_dir/125w_base_warmup50_batch256_600.pth")
 
@@ -95,3 +98,42 @@ def _our_flags(group) -> None:
     add_machine_flags(group)
     split_files.add_flag(group)
     cache.add_flags(group)
+
+
+def check(args, given_flags: GivenFlags) -> None:
+    """Refuse flags that cannot run, and settle ``--out``, before any image is read.
+
+    Raises:
+        UserError: says which flag.
+    """
+    check_input_size(args.input_size, SIZES[args.model].patch_size)
+    if not args.dataset or Path(args.dataset).name != args.dataset:
+        raise UserError(
+            f"--dataset {args.dataset!r} cannot be part of a file's name; give one without slashes."
+        )
+    mixing = args.Facemixup_active or args.Mixup_active
+    if mixing and args.batch_size % 2:
+        raise UserError(
+            f"--batch_size {args.batch_size} is odd, but images are mixed in pairs; give an even "
+            "number."
+        )
+    if mixing and args.mixup_alpha == 0 and args.cutmix_alpha == 0:
+        raise UserError("--mixup_alpha and --cutmix_alpha are both 0; one of them must mix.")
+    if args.protocol == "kfold" and "testdir" in given_flags:
+        raise UserError(
+            "--testdir has no place in --protocol kfold, which validates on folds of the labelled "
+            "images; give --protocol official."
+        )
+    if (args.boxes is not None) != (args.detector == "file"):
+        raise UserError(
+            f"--boxes and --detector file go together, but --detector is {args.detector}; boxes "
+            "are found once by `python -m ssfer.detect_faces`."
+        )
+    if args.resume is not None:
+        root = run_of(args.resume)
+        if "out" in given_flags and args.out.absolute() != root:
+            raise UserError(
+                f"--resume {args.resume} goes on in its own folder, {root}; leave --out away or "
+                "give the same."
+            )
+        args.out = root
