@@ -163,10 +163,11 @@ def stage_folder(args, stage: Stage) -> RunFolder:
 
 
 def decides(args, stage: Stage) -> dict:
-    """What else must be equal in a continuation: which stage it is, and the boxes of its faces."""
+    """What else must be equal in a continuation: which stage it is, on which images and boxes."""
     boxes = "" if "box" not in stage.train.table else str([*map(list, stage.train.table["box"])])
     return {
         "stage": f"{stage.name} of {stage.fold}",
+        "trained_images": stage.train.fingerprint(),
         "boxes": hashlib.sha256(boxes.encode()).hexdigest(),
     }
 

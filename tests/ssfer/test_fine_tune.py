@@ -72,7 +72,7 @@ def test_kfold_protocol_keeps_the_problems_of_the_script(tune, tmp_path):
         assert all("teacher" in row for row in rows(second))
         assert average  # what stage 3 is validated with
     drawn = {
-        (stage, checkpoint.load(run / fold / stage / "last.ckpt")["identity"]["images"])
+        (stage, checkpoint.load(run / fold / stage / "last.ckpt")["identity"]["trained_images"])
         for fold in ("fold0", "fold1")
         for stage in ("stage2", "stage3")
     }
