@@ -167,6 +167,12 @@ def add_laboratory_flags(
     add_machine_flags(group, add)
     add("--data_seed", type=a_seed, help="seed of the labelled split; default: --seed")
     add(
+        "--draws",
+        choices=("seeded", "authors"),
+        default="seeded",
+        help="authors: the published scripts' random numbers in their order; resumes at epoch ends",
+    )
+    add(
         "--val_fraction",
         type=number(float, low=0, below=1),
         default=0.0,

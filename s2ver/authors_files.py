@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +17,7 @@ from common.engine import checkpoint
 from common.engine.checkpoint import AuthorsCheckpoint, Source
 from common.engine.run_folder import LAST, RunFolder
 from common.engine.trainer import Callback, Trainer
-from common.files import write_json
+from common.files import replacing
 from common.nn.ema import ParameterEMA
 
 log = logging.getLogger(__name__)
@@ -82,13 +83,9 @@ def write_beginning(args, images: Images, run: RunFolder) -> None:
     np.save(index_file(run.path, args), images.split.labelled)
     number = np.bincount(images.labelled.labels, minlength=len(images.train.classes))
     path = Path("data_statistics") / f"{args.dataset}_{number.sum()}.json"
-    content = {
-        "distribution": (number / number.sum()).tolist(),
-        "counts": number.tolist(),
-        "classes": list(images.train.classes),
-    }
     try:
-        write_json(path, content)
+        with replacing(path) as part:
+            part.write_text(json.dumps({"distribution": (number / number.sum()).tolist()}))
     except OSError as error:
         raise UserError(
             f"the class histogram cannot be written to {path} ({error.strerror}); move what is in "

@@ -170,7 +170,8 @@ def dataset(
         options: of :class:`common.data.dataset.ViewDataset`.
     """
     opened = opener(args, images if cached_with is None else cached_with, views, open_image)
-    return ViewDataset(images, views, open_image=opened, **options)
+    published = getattr(args, "draws", "seeded") == "authors"
+    return ViewDataset(images, views, open_image=opened, published=published, **options)
 
 
 def cached(

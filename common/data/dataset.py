@@ -31,6 +31,7 @@ class ViewDataset(Dataset):
         views: view name -> transform of a three-channel Pillow image.
         targets: columns of the manifest that go with an image; floating ones become float32.
         open_image: decodes a path; None: :func:`open_rgb`.
+        published: streams over it draw as the published scripts do, from the global generators.
         hide_labels: ``label`` is -1, and the true one, for statistics only, is ``true_label``.
     """
 
@@ -41,8 +42,10 @@ class ViewDataset(Dataset):
         targets: tuple[str, ...] = (),
         open_image: Callable[[str], Image.Image] | None = None,
         hide_labels: bool = False,
+        published: bool = False,
     ):
         self.open_image, self.hide_labels = open_image or open_rgb, hide_labels
+        self.published = published
         self.paths = [str(manifest.root / p) for p in manifest.table["path"]]
         self.labels = manifest.labels
         self.views = views

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+)
 
 from common.cli import UserError
 
@@ -42,6 +49,8 @@ class SampledStream:
         collate: makes a batch of a list of items; None: torch's own.
     """
 
+    drop_last = True
+
     def __init__(
         self,
         dataset: Dataset,
@@ -53,6 +62,8 @@ class SampledStream:
         collate: Callable[[list], dict] | None = None,
     ):
         self.dataset, self.batch_size, self.steps, self.seed = dataset, batch_size, steps, seed
+        self.published = getattr(dataset, "published", False)
+        self._options = {"num_workers": workers, "pin_memory": pin_memory, "collate_fn": collate}
         self._epoch = _EpochBatches()
         self._loader = DataLoader(
             dataset,
@@ -82,8 +93,38 @@ class SampledStream:
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
         """The batches of an epoch from number `start` on."""
+        if not self.published:
+            return self._seeded(epoch, start)
+        if start:
+            raise UserError(
+                "--draws authors draws from generators that run on through an epoch, so a run goes "
+                "on at the end of one only; start anew, or resume from such a checkpoint."
+            )
+        return plain_errors(self._published())
+
+    def _seeded(self, epoch: int, start: int) -> Iterator[dict]:
         self._epoch.keys = self.keys(epoch)[start:]
         yield from plain_errors(self._loader)
+
+    def _sampler(self) -> Sampler:
+        """The order of the published scripts; drawn when it is iterated over."""
+        total = self.steps * self.batch_size
+        return RandomSampler(self.dataset, replacement=True, num_samples=total)
+
+    def _passes(self) -> DataLoader:
+        """torch's own loader: it draws from the global generators, and so do the items."""
+        return DataLoader(
+            self.dataset,
+            self.batch_size,
+            sampler=self._sampler(),
+            drop_last=self.drop_last,
+            worker_init_fn=quiet_worker,
+            **self._options,
+        )
+
+    def _published(self) -> Iterator[dict]:
+        """The batches of an epoch; making the iterator draws, and so does its first batch."""
+        return iter(self._passes())
 
     def state(self) -> dict:
         """What a checkpoint must agree on; the place itself is the training's (epoch, step)."""
@@ -92,6 +133,7 @@ class SampledStream:
             "batch_size": self.batch_size,
             "steps": self.steps,
             "seed": self.seed,
+            **({"draws": "authors"} if self.published else {}),
         }
 
 
@@ -119,6 +161,21 @@ class ShuffledStream(SampledStream):
         while len(drawn) < total:
             drawn += torch.randperm(len(self.dataset), generator=generator)[:whole].tolist()
         return drawn[:total]
+
+    def _sampler(self) -> Sampler:
+        return RandomSampler(self.dataset)
+
+    def _published(self) -> Iterator[dict]:
+        return self._again(iter(self._passes()))
+
+    def _again(self, batches: Iterator[dict]) -> Iterator[dict]:
+        """Pass after pass, a new one when the last is used up."""
+        for _ in range(self.steps):
+            try:
+                yield next(batches)
+            except StopIteration:
+                batches = iter(self._passes())
+                yield next(batches)
 
     def state(self) -> dict:
         """As :meth:`SampledStream.state`; the order is another."""
@@ -148,7 +205,7 @@ class PassStream(SampledStream):
         shuffle: bool = True,
         collate: Callable[[list], dict] | None = None,
     ):
-        self.shuffle = shuffle
+        self.shuffle, self.drop_last = shuffle, drop_last
         full, rest = divmod(len(dataset), batch_size)
         steps = full + (rest > 0 and not drop_last)
         if steps == 0:
@@ -166,6 +223,9 @@ class PassStream(SampledStream):
         seeds = torch.randint(2**31, (len(order),), generator=generator).tolist()
         items = list(zip(order, seeds, strict=True))
         return [items[i * self.batch_size : (i + 1) * self.batch_size] for i in range(self.steps)]
+
+    def _sampler(self) -> Sampler:
+        return RandomSampler(self.dataset) if self.shuffle else SequentialSampler(self.dataset)
 
 
 class ShardedPassStream(SampledStream):
@@ -251,7 +311,8 @@ def eval_loader(
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
         worker_init_fn=quiet_worker,
-        generator=torch.Generator(),
+        # Else every pass would draw from the global one, as the published scripts' passes do.
+        generator=None if getattr(dataset, "published", False) else torch.Generator(),
         collate_fn=collate,
     )
 

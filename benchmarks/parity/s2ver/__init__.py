@@ -1,5 +1,5 @@
 """Adapters of the s2ver kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.s2ver import adapters, training
+from benchmarks.parity.s2ver import adapters, command, training
 
-__all__ = ["adapters", "training"]
+__all__ = ["adapters", "command", "training"]
