@@ -65,7 +65,7 @@ class AuthorsFiles(Callback):
         accuracy = 100 * row[trainer.judged_on]["top1"]
         average = trainer.ema.state_dict().items()
         state = {
-            "epoch": row["epoch"],
+            "epoch": row["epoch"] + 1,  # as published: the epoch that comes next
             "state_dict": {
                 PREFIX + name: value for name, value in trainer.method.model.state_dict().items()
             },
@@ -81,12 +81,12 @@ class AuthorsFiles(Callback):
 
 def write_table(path: Path, history: list[dict]) -> None:
     """The authors' table, tab-separated, a row an epoch; ``Test Acc.`` is in percent."""
-    lines = ["\t".join(COLUMNS)]
+    lines = ["".join(f"{name}\t" for name in COLUMNS)]
     for row in history:
         cells = [
             row[split][name] * (100 if name == "top1" else 1) for split, name in COLUMNS.values()
         ]
-        lines.append("\t".join(f"{cell:.6f}" for cell in cells))
+        lines.append("".join(f"{cell:.6f}\t" for cell in cells))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -109,7 +109,7 @@ def load(trainer: Trainer, state: dict, path: Path) -> None:
     trainer.optimizer.load_state_dict(state["optimizer"])
     for group, rate in zip(trainer.optimizer.param_groups, rates, strict=True):
         group["lr"] = rate
-    epoch = int(state["epoch"])
+    epoch = int(state["epoch"]) - 1  # the file names the epoch that comes next
     if epoch >= trainer.recipe.epochs:
         raise UserError(f"{path} is after epoch {epoch}, the last one; give more --epochs.")
     trainer.progress.epoch = epoch

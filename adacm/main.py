@@ -16,7 +16,6 @@ from adacm import authors_files, data
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet, load_weights
 from adacm.options import build_parser
-from common.cli import UserError
 from common.data.splits import Images
 from common.engine.evaluate import classification_evaluators
 from common.engine.experiment import Experiment, Parts
@@ -41,12 +40,7 @@ def build(args, images: Images, device: torch.device) -> Parts:
         method,
         torch.optim.Adam(model.parameters(), lr=args.lr),
         data.streams(images, args, pin),
-        Recipe(
-            args.epochs,
-            args.train_iteration,
-            start_epoch=args.start_epoch - 1,
-            ema_across_epochs=True,
-        ),
+        Recipe(args.epochs, args.train_iteration, ema_across_epochs=True),
         # The margins of the next epoch are set first, from the labelled images.
         evaluators={"labelled": margins, **classification_evaluators(images, loader)},
         ema=partial(
@@ -61,11 +55,9 @@ def build(args, images: Images, device: torch.device) -> Parts:
 
 
 def check(args, given_flags: set[str]) -> None:
-    """Refuse combinations that cannot run."""
-    if args.start_epoch > args.epochs:
-        raise UserError(
-            f"--start-epoch {args.start_epoch} is after the last epoch, --epochs {args.epochs}."
-        )
+    """The authors' draws label as many images as their code does."""
+    if args.draws == "authors" and "label_budget" not in given_flags:
+        args.label_budget = "code"
 
 
 def gpu(args, given_flags: set[str]) -> int | None:

@@ -19,6 +19,8 @@ from common.flags import (
     share,
 )
 
+_NEVER_READ = "the published code parses it and never reads it; epochs count from 1."
+
 
 def gpu_list(text: str) -> str:
     """An argparse type: CUDA indices separated by commas, as CUDA_VISIBLE_DEVICES takes them."""
@@ -73,7 +75,7 @@ def _training_flags(group) -> None:
     add, free = group.add_argument, partial(group.add_argument, neutral=True)
     # The rate is constant, so a longer training begins as a short one.
     free("--epochs", type=count, default=20, help="number of the last epoch")
-    free("--start-epoch", type=count, default=1, help="number of the first epoch")
+    add("--start-epoch", type=count, default=1, no_effect=_NEVER_READ, help="unused")
     add("--batch-size", type=count, default=16, help="labelled, and unlabelled, images a step")
     add("--lr", "--learning-rate", type=not_negative, default=5e-4, help="of Adam")
     add("--train-iteration", type=count, default=800, help="optimiser steps an epoch")

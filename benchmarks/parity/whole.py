@@ -128,7 +128,7 @@ class Watch(Callback):
     def __init__(self, steps: Callable[[dict, object, Trainer], dict]):
         self.of_step, self.steps, self.epochs = steps, [], []
         self.evaluation: dict[str, list] = {}
-        self.loaders: dict[str, object] = {}
+        self.evaluators: dict[str, Callable] = {}
 
     def attach(self, trainer: Trainer) -> None:
         """Watch a trainer from now on."""
@@ -141,7 +141,7 @@ class Watch(Callback):
 
         trainer.method.training_step = training_step
         for name, evaluate in trainer.evaluators.items():
-            self.loaders[name] = getattr(evaluate, "loader", None)
+            self.evaluators[name] = evaluate
             trainer.evaluators[name] = self._watched(name, evaluate)
 
     def _watched(self, name: str, evaluate: Callable) -> Callable:
@@ -158,7 +158,7 @@ class Watch(Callback):
                 report = evaluate(method, progress)
             finally:
                 del method.predict
-            images, outputs = (torch.cat(list(part)) for part in zip(*seen, strict=True))
+            images, outputs = (torch.cat(part) for part in zip(*seen, strict=True))
             row = {"images": images, "logits": outputs, "report": report}
             self.evaluation.setdefault(name, []).append(row)
             return report

@@ -45,7 +45,9 @@ def test_default_place_is_read_and_the_authors_files_are_written(plain, rows):
         *("log.txt", "checkpoint.pth.tar", "model_best.pth.tar", "run.log"),
         *("config.json", "environment.json", "metrics.jsonl", "summary.json", "last.ckpt"),
     }
-    head, row = [line.split("\t") for line in (plain / "log.txt").read_text().splitlines()]
+    lines = (plain / "log.txt").read_text().splitlines()
+    assert all(line.endswith("\t") for line in lines)  # as published
+    head, row = [line.split("\t")[:-1] for line in lines]
     assert head == [
         *("Train Loss", "Train Loss X", "Train Loss U", "Train Loss S", "Test Loss", "Test Acc."),
     ]
@@ -191,7 +193,7 @@ def test_authors_checkpoint_resumes_with_margins_of_its_average(command, place, 
     assert "the margins come from its average anew" in told
     assert "log.txt and the other tables start anew" in told and "is not checked" in told
     before, after = (checkpoint.load(path) for path in (latest, place / "result" / latest.name))
-    assert (before["epoch"], after["epoch"]) == (4, 5)
+    assert (before["epoch"], after["epoch"]) == (5, 6)  # the epoch that comes next, as published
     rates = [state["optimizer"]["param_groups"][0]["lr"] for state in (before, after)]
     assert rates == [0.0001, 0.002]
     assert after["best_acc"] >= before["best_acc"]
@@ -208,7 +210,6 @@ def test_resume_with_other_flags_is_refused(command, place, longer, straight):
 
 def test_mistakes_are_told_in_a_sentence(command, place, tiny, official):
     refused(command([*tiny, "--n-labeled", "400"], place), "60 labelled images of surprise")
-    refused(command([*tiny, "--start-epoch", "3"], place), "--start-epoch 3 is after")
     refused(command([*tiny, "--batch-size", "64"], place), "unlabelled", "--batch-size")
     refused(command([*tiny, "--train-root", "x"], place), "--train-root and --test-root")
     refused(command([*tiny, "--dataset", "sfew"], place), "there is no SFEW")

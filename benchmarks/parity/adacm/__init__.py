@@ -1,5 +1,5 @@
 """Adapters of the adacm kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.adacm import adapters, training
+from benchmarks.parity.adacm import adapters, command, training
 
-__all__ = ["adapters", "training"]
+__all__ = ["adapters", "command", "training"]

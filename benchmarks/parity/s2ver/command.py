@@ -110,7 +110,7 @@ def command(case: Case) -> dict:
         averaged = {n: v.clone() for n, v in trainer.method.model.state_dict().items()}
     tests = watch.evaluation["test"]
     reports = [row["report"] for row in tests]
-    test_data = watch.loaders["test"].dataset
+    test_data = watch.evaluators["test"].loader.dataset
     tops = np.array([[r["loss"], r["top1"], r.get("top5", 1.0)] for r in reports])
     train = [[row["lr"], *(row["train"][name] for name in LOG_TRAIN)] for row in trainer.history]
     groups = best["optimizer"]["param_groups"]
