@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-IN_WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if IN_WORKER:
-    # Read by OpenMP when torch is first imported.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by OpenMP when torch is first imported
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -22,8 +19,7 @@ if str(ROOT) not in sys.path:
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-if IN_WORKER:
-    torch.set_num_threads(1)
+torch.set_num_threads(1)  # the same bits in a worker as alone
 
 
 @dataclass
