@@ -94,7 +94,7 @@ def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) ->
         What the trunk starts from, in words.
 
     Raises:
-        UserError: the file does not fit, or the download failed.
+        UserError: the weights are not on this machine, do not fit, or cannot be fetched.
     """
     if source == "none":
         return "random weights"
@@ -104,13 +104,11 @@ def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) ->
     weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
     kept_file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     if source == "imagenet" and not kept_file.is_file():
-        log.warning(
-            "*** The trunk starts from RANDOM weights, and no result compares with the published "
-            "ones: torch keeps no %s on this machine. Give --pretrained download, or a file of "
-            "torchvision's weights. ***",
-            kept_file.name,
+        raise UserError(
+            f"the trunk starts from ImageNet weights, but there is no {kept_file}; give "
+            "--pretrained download to fetch it, a file of torchvision's weights, or --pretrained "
+            "none for random weights, with which no result compares with the published ones."
         )
-        return f"random weights, because {kept_file.name} is not on this machine"
     otherwise = "give --pretrained FILE, or --pretrained none for random weights"
     return load_imagenet(model, backbone, HEADS, otherwise, _own_key)
 

@@ -96,12 +96,13 @@ def write_beginning(args, images: Images, run: RunFolder) -> None:
 def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None] | None:
     """What a run that is gone on with brings along: its average, and its best checkpoint.
 
-    With ``--ema_reload_each_epoch`` the checkpoint's average replaces the run's at the start of
-    every epoch, as in the authors' code.
+    The average of an authors' file replaces the run's at the start of every epoch, as in their
+    code; that of a ``last.ckpt`` only with ``--ema_reload_each_epoch``.
     """
-    if args.ema_reload_each_epoch:
-        average = source.state["ema"] if source.exact else _average_of(source.state)
-        trainer.ema_reload = average
+    if not source.exact:  # as published: after a resume the file's average counts every epoch
+        trainer.ema_reload = _average_of(source.state)
+    elif args.ema_reload_each_epoch:
+        trainer.ema_reload = source.state["ema"]
     best = source.path.parent / BEST
     if source.same_folder or not best.is_file():
         return None

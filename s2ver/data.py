@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,11 @@ from common.datasets import catalogue
 from common.datasets.readers.folder import read_folders, unknown_dataset
 from s2ver.authors_files import index_to_read
 
+log = logging.getLogger(__name__)
+
 Views = dict[str, Callable]
+EIGHT = [1, 0, 1, 1, 0, 1, 0, 0]
+"""The published polarities of eight classes: amusement, anger, awe, contentment, disgust, …"""
 
 
 def labelled_views(size: int) -> Views:
@@ -93,12 +98,26 @@ def read(
     return replace(images, cached_as=cache.kind(args, *views))
 
 
+def mikels(classes: tuple[str, ...]) -> bool:
+    """Whether the folders are called by Mikels' eight emotions."""
+    return {name.lower() for name in classes} == set(catalogue.DATASETS["fi"].classes)
+
+
 def polarity(args, classes: tuple[str, ...]) -> list[int]:
     """A code per class, equal for classes of one polarity, as ``--polarity`` says.
 
     Raises:
         UserError: codes that do not fit the classes.
     """
+    if args.polarity == "dataset" and len(classes) == len(EIGHT) and not mikels(classes):
+        log.warning(
+            "the published code gives any eight classes the polarities of Mikels' eight in "
+            "alphabetical order (%s), whatever they are called (%s); --polarity equal, or a code "
+            "per class, says otherwise.",
+            ",".join(map(str, EIGHT)),
+            ", ".join(classes),
+        )
+        return EIGHT
     if args.polarity == "dataset":
         return catalogue.polarity(args.dataset, classes)
     if args.polarity == "equal":

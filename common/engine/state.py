@@ -111,7 +111,8 @@ def _refuse_another_training(ours: dict, theirs: dict) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's global generators (CUDA included)."""
+    """Seed Python's, NumPy's and torch's global generators; cuDNN keeps to deterministic sums."""
+    torch.backends.cudnn.deterministic = True
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

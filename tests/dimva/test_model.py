@@ -55,8 +55,8 @@ def test_foreign_checkpoint_is_refused(tmp_path):
         load_checkpoint(tmp_path / "a.pt")
 
 
-def test_missing_imagenet_weights_are_told_and_nothing_is_downloaded(tmp_path, monkeypatch, caplog):
+def test_missing_imagenet_weights_are_refused_and_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
-    told = start_from_imagenet(DimensionalResNet("resnet18"), "resnet18", "imagenet")
-    assert told.startswith("random weights") and "RANDOM" in caplog.text
+    with pytest.raises(UserError, match=r"there is no .*; give --pretrained download"):
+        start_from_imagenet(DimensionalResNet("resnet18"), "resnet18", "imagenet")
     assert not list(tmp_path.iterdir())

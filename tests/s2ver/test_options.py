@@ -5,6 +5,7 @@ import pytest
 
 from common import flags
 from common.cli import UserError
+from s2ver import data
 from s2ver.options import build_parser
 
 PUBLISHED = """
@@ -220,3 +221,10 @@ def test_command_that_goes_on_replaces_an_older_load_path(tmp_path):
 def test_every_ignored_flag_is_a_flag():
     assert isinstance(build_parser(), argparse.ArgumentParser)
     assert build_parser().without_effect().keys() <= vars(build_parser().parse_args([])).keys()
+
+
+def test_eight_classes_of_any_name_have_the_published_polarities(caplog):
+    args = build_parser().parse_args([])
+    assert data.polarity(args, tuple("abcdefgh")) == [1, 0, 1, 1, 0, 1, 0, 0]
+    assert "whatever they are called" in caplog.text
+    assert data.polarity(args, tuple("abcdef")) == [1] * 6
