@@ -11,6 +11,7 @@ from adacm.model import BACKBONES
 from common.data import cache, split_files
 from common.flags import (
     Parser,
+    add_draws,
     add_laboratory_flags,
     add_switches,
     at_least_0,
@@ -43,6 +44,7 @@ def build_parser() -> Parser:
     ours.add_argument(
         "--data_dir", type=Path, default=Path("data"), neutral=True, help="holds <dataset>/"
     )
+    add_draws(ours)
     split_files.add_flag(ours)
     cache.add_flags(ours)
     ours.add_argument(

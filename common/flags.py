@@ -167,18 +167,22 @@ def add_laboratory_flags(
     add_machine_flags(group, add)
     add("--data_seed", type=a_seed, help="seed of the labelled split; default: --seed")
     add(
-        "--draws",
-        choices=("seeded", "authors"),
-        default="seeded",
-        help="authors: the published scripts' random numbers in their order; resumes at epoch ends",
-    )
-    add(
         "--val_fraction",
         type=number(float, low=0, below=1),
         default=0.0,
         help="share of the images without a label held out to choose the epoch",
     )
     return group
+
+
+def add_draws(group: _Group) -> None:
+    """Add ``--draws``, for a command whose streams can draw as the published scripts do."""
+    group.add_argument(
+        "--draws",
+        choices=("seeded", "authors"),
+        default="seeded",
+        help="authors: the published scripts' random numbers in their order; resumes at epoch ends",
+    )
 
 
 def add_machine_flags(group: _Group, add: Callable | None = None, device: str = "auto") -> None:

@@ -9,6 +9,7 @@ from common.cli import boolean
 from common.data import cache, split_files
 from common.flags import (
     a_seed,
+    add_draws,
     add_laboratory_flags,
     add_settings,
     add_switches,
@@ -57,6 +58,7 @@ def build_parser() -> flags.Parser:
         ema_reload_each_epoch="after --resume, re-load the checkpoint's average every epoch",
         count_iterations="write the number of steps as 'it' into model_best.pth",
     )
+    add_draws(ours)
     split_files.add_flag(ours)
     cache.add_flags(ours)
     return parser

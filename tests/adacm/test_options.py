@@ -30,6 +30,7 @@ LABORATORY = """
 --compile           compile          False
 --fast              fast             False
 --data_seed         data_seed        None
+--draws             draws            'seeded'
 --device            device           auto
 --val_fraction      val_fraction     0.0
 --stop_after_epoch  stop_after_epoch 0

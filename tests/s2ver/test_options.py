@@ -66,6 +66,7 @@ LABORATORY = """
 --compile                   False
 --fast                      False
 --data_seed                 None
+--draws                     seeded
 --device                    auto
 --val_fraction              0.0
 --stop_after_epoch          0
