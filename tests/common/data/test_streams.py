@@ -3,13 +3,14 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from common.cli import UserError
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.data.streams import (
     GivenStream,
+    PassStream,
     SampledStream,
     ShuffledStream,
     eval_loader,
@@ -141,3 +142,36 @@ def test_shuffled_passes_restart_and_drop_the_incomplete_batch():
 def test_too_few_images_for_a_batch_are_told():
     with pytest.raises(UserError, match="2 images do not fill one batch of 3"):
         ShuffledStream(range(2), batch_size=3, steps=1, seed=0)
+
+
+class Drawing(Dataset):
+    """Items that draw from the global generator as they stand."""
+
+    published = True
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> dict:
+        return {"index": index, "drawn": torch.rand(())}
+
+
+def test_published_draws_are_those_of_torchs_own_loaders():
+    def seen(batches) -> list:
+        torch.manual_seed(7)
+        return [value.tolist() for batch in batches() for value in batch.values()]
+
+    sampler = RandomSampler(Drawing(), replacement=True, num_samples=8)
+    own = seen(lambda: DataLoader(Drawing(), 2, sampler=sampler))
+    assert own == seen(lambda: SampledStream(Drawing(), 2, 4, seed=1).batches(0))
+    passes = seen(lambda: DataLoader(Drawing(), 4, shuffle=True, drop_last=True))
+    assert passes == seen(lambda: PassStream(Drawing(), 4, seed=1).batches(0))
+    again = seen(lambda: ShuffledStream(Drawing(), 4, 2, seed=1).batches(0))
+    assert again[:2] == passes and len(again) == 4  # a second pass, drawn anew
+
+
+def test_published_draws_go_on_at_the_end_of_an_epoch_only():
+    stream = SampledStream(Drawing(), 2, 4, seed=1)
+    assert stream.state()["draws"] == "authors"
+    with pytest.raises(UserError, match="the end of one only"):
+        stream.batches(0, start=1)
