@@ -1,11 +1,12 @@
-"""Image lists as streams: the published loaders by name, their views and targets."""
+"""Image lists as streams: what is read, under which views, with which targets."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,72 +15,21 @@ from torch.utils.data import Dataset, default_collate
 from torchvision.transforms import v2
 
 from common.cli import UserError
+from common.data import split_files
 from common.data.cache import Opener
 from common.data.dataset import open_rgb, seeded
-from common.data.splits import Split
+from common.data.splits import Images
 from common.data.streams import PassStream, eval_loader
 from common.data.views import crop_view, to_normalised_tensor
 from webemotion import sources
-from webemotion.lists import Entry, check_images, check_labels, is_vector, read_list
+from webemotion.lists import Entry, check_images, check_labels, is_drawn, is_vector, read_list
+from webemotion.loaders import Loader
 from webemotion.objective import IGNORED
 from webemotion.sentences import Sentence
 
 log = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 10  # one in so many, where the authors split a list
-
-
-@dataclass(frozen=True)
-class Loader:
-    """What a loader's name stands for.
-
-    Attributes:
-        target: a variant of :func:`target_of`.
-        text: ``tokens``, ``average``, ``both`` or None.
-        balanced: images are drawn class by class, ``sample_size`` an epoch.
-    """
-
-    target: str
-    text: str | None = None
-    balanced: bool = False
-
-
-LOADERS: dict[str, Loader] = {
-    "multilabel_v2": Loader("normalised"),
-    "multilabel": Loader("normalised"),
-    "multilabel_BCE": Loader("binary"),
-    "simple_multilabel": Loader("simple"),
-    "multilabel_idxcount_v2": Loader("idxcount"),
-    "multilabel_idxcount": Loader("idxcount"),
-    "singlelabel_v2": Loader("index"),
-    "singlelabel": Loader("index"),
-    "categorical": Loader("index", balanced=True),
-    "image_text": Loader("normalised", "tokens"),
-    "image_textembed": Loader("normalised", "average"),
-    "image_cls_text_textembed": Loader("normalised", "both"),
-}
-"""Name without ``_train`` and ``_val`` -> loader."""
-
-
-def loader_of(name: str, split: str) -> Loader:
-    """The loader that a configuration names.
-
-    Args:
-        name: with or without ``_train`` or ``_val``.
-        split: ``train`` or ``val``.
-
-    Raises:
-        UserError: unknown name, or that of the other split.
-    """
-    stem = name.removesuffix(f"_{split}")
-    plain = {n: row for n, row in LOADERS.items() if not (row.balanced or row.text)}
-    known = LOADERS if split == "train" else plain
-    if stem not in known:
-        raise UserError(
-            f"the {split} loader '{name}' is unknown; known are "
-            f"{', '.join(f'{n}_{split}' for n in known)}."
-        )
-    return known[stem]
 
 
 def target_of(label, variant: str, num_classes: int) -> np.ndarray:
@@ -252,22 +202,64 @@ def train_val_split(
 # --- lists and streams ----------------------------------------------------------------------------
 
 
-@dataclass
-class Lists:
+class Listed(list):
+    """The entries of a list, and what a run's records say of it.
+
+    Args:
+        entries: of the list.
+        name: of the list.
+        drawn: whether the images are drawn stand-ins.
+    """
+
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, entries: Iterable[Entry] = (), name: str = "", drawn: bool = False):
+        super().__init__(entries)
+        self.name, self.drawn = name, drawn
+
+    def counts(self) -> dict[str, int]:
+        """How many images there are."""
+        return {"images": len(self)}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over path, label and tags of every entry, in order."""
+        return hashlib.sha256("\n".join(map(str, self)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Lists(Images):
     """The images of a run.
 
     Attributes:
-        train, test: entries of ``train_file`` (None where the run only evaluates) and ``val_file``.
+        train: entries to train on; empty where nothing is trained.
+        test: entries of ``val_file``.
         val: entries held out of ``train_file``, where asked for.
         listed: all entries of ``train_file``, whatever part they are in.
-        split: of ``--split``.
     """
 
-    train: list[Entry] | None
-    test: list[Entry]
+    train: Listed
+    test: Listed
     val: list[Entry] | None = None
-    listed: list[Entry] | None = None
-    split: Split | None = None
+    listed: Sequence[Entry] = ()
+
+    def record(self) -> dict:
+        """What ``config.json`` says of them."""
+        counts = {"test": len(self.test)}
+        if self.train:
+            counts |= {"train": len(self.train), "val": len(self.val or [])}
+        split = {"split": split_files.record(self.split)} if self.split else {}
+        return {"name": self.train.name, "images": counts, "drawn": self.drawn, **split}
+
+
+def tested(entries: Sequence[Entry], config) -> Lists:
+    """The images of a run that trains nothing."""
+    name, drawn = config.train_file or config.val_file, is_drawn(config.data_dir)
+    return Lists(Listed((), _short(name), drawn), Listed(entries, _short(config.val_file), drawn))
+
+
+def _short(path: str) -> str:
+    return "/".join(Path(path).parts[-3:])
 
 
 def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> list[Entry]:
@@ -335,21 +327,23 @@ def read(config, train: Loader | None, val: Loader, args) -> Lists:
         UserError: see :func:`checked` and :func:`webemotion.sources.parts_of`; or the flags leave a
             part empty or ask for two validation parts.
     """
-    test = checked(config.val_file, config, val, args.skip_missing)
+    lists = tested(checked(config.val_file, config, val, args.skip_missing), config)
     if train is None:
-        return Lists(None, test)
+        return lists
     listed = checked(config.train_file, config, train, args.skip_missing)
-    entries, held_out, split = listed, None, None
+    entries, held, split = listed, None, None
     if args.split:
-        entries, held_out, split = sources.parts_of(listed, config, args)
-    if not args.val_fraction:
-        return Lists(entries, test, held_out, listed, split)
-    seed = args.data_seed if args.data_seed is not None else config.seed or 0
-    kept, held = train_val_split(len(entries), round(args.val_fraction * len(entries)), seed)
-    if not kept or not held:
-        raise UserError(f"--val_fraction {args.val_fraction} leaves one part of the list empty.")
-    train_part, val_part = ([entries[i] for i in part] for part in (kept, held))
-    return Lists(train_part, test, val_part, listed, split)
+        entries, held, split = sources.parts_of(listed, config, args)
+    if args.val_fraction:
+        seed = args.data_seed if args.data_seed is not None else config.seed or 0
+        parts = train_val_split(len(entries), round(args.val_fraction * len(entries)), seed)
+        entries, held = ([entries[i] for i in part] for part in parts)
+        if not entries or not held:
+            raise UserError(
+                f"--val_fraction {args.val_fraction} leaves one part of the list empty."
+            )
+    train_part = Listed(entries, lists.train.name, lists.drawn)
+    return replace(lists, train=train_part, split=split, val=held, listed=listed)
 
 
 def stream(
@@ -391,9 +385,19 @@ def validation_batches(
     workers: int,
     pin_memory: bool,
     open_image: Opener = open_rgb,
+    num_classes: int | None = None,
 ):
-    """Every image of a list once, in order, under the validation view."""
-    view = val_view(config.image_size, config.resize)
-    settings = (config.data_dir, view, loader, config.num_classes, None, open_image)
-    images = ImageList(entries, *settings)
+    """Every image of a list once, in order, under the validation view.
+
+    Args:
+        num_classes: length of the targets where it is another than the configuration's.
+    """
+    images = ImageList(
+        entries,
+        config.data_dir,
+        val_view(config.image_size, config.resize),
+        loader,
+        num_classes or config.num_classes,
+        open_image=open_image,
+    )
     return eval_loader(images, config.batch_size, workers, pin_memory, collate)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.engine.method import Batches, Method, Progress, StepOutput
+from common.flags import setting
 from webemotion import objective
 from webemotion.metrics import hit_accuracy
 from webemotion.text_side import TextOutputs
@@ -21,20 +22,17 @@ class Settings:
     Attributes:
         alpha: of the embedding loss.
         beta: of the third branch's loss.
-        weigh_joint: alpha counts in the joint objectives too.
-        softmax_attention: the attention's weights sum to one.
-        mask_padding: padding takes no part in the attention.
-        renormalise: the text prediction sums to one after its threshold.
-        freeze_norms: batch norms stay in eval mode.
     """
 
     alpha: float = 1.0
     beta: float = 1.0
-    weigh_joint: bool = False
-    softmax_attention: bool = False
-    mask_padding: bool = False
-    renormalise: bool = False
-    freeze_norms: bool = False
+    weigh_joint: bool = setting(False, "joint scripts: the embedding loss counts alpha times")
+    softmax_attention: bool = setting(False, "self-attention: weights of a sentence sum to one")
+    mask_padding: bool = setting(False, "self-attention: words that pad a sentence take no part")
+    renormalise: bool = setting(
+        False, "distillation: the text prediction sums to one after its threshold"
+    )
+    freeze_norms: bool = setting(False, "frozen networks: batch norms stay as they are")
 
 
 class EmotionMethod(Method):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from common.cli import UserError
 from common.data.streams import plain_errors
-from common.engine.method import Method, to_device
+from common.engine.method import Method, Progress
 from common.metrics.classification import top_k_accuracy
 from webemotion import objective
 
@@ -85,23 +85,13 @@ class Validation:
     Args:
         loader: batches with ``image`` and ``target`` (float [n, C], or int64 [n]).
         metric: one of :data:`METRICS`.
-        device: where the method is.
         top_k: also report the accuracy among so many.
-        channels_last: memory layout of the images.
     """
 
-    def __init__(
-        self,
-        loader: Iterable[dict],
-        metric: str,
-        device: torch.device,
-        top_k: int | None = None,
-        channels_last: bool = False,
-    ):
-        self.loader, self.metric, self.device = loader, metric, device
-        self.top_k, self.channels_last = top_k, channels_last
+    def __init__(self, loader: Iterable[dict], metric: str, top_k: int | None = None):
+        self.loader, self.metric, self.top_k = loader, metric, top_k
 
-    def __call__(self, method: Method) -> dict:
+    def __call__(self, method: Method, progress: Progress | None = None) -> dict:
         """``{"loss", <metric>, "images"}`` and perhaps ``top<k>``; shares in 0..1.
 
         Raises:
@@ -109,8 +99,8 @@ class Validation:
         """
         seen = _Seen()
         for batch in plain_errors(self.loader):
-            images = to_device(batch["image"], self.device, self.channels_last)
-            logits, targets = method.predict(images).float().cpu(), batch["target"].cpu()
+            logits = method.predict(method.place(batch["image"])).float().cpu()
+            targets = batch["target"].cpu()
             single = not targets.is_floating_point()
             loss = objective.single_label_loss if single else objective.soft_cross_entropy
             seen.logits.append(logits), seen.targets.append(targets)

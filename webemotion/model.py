@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from common.cli import UserError
+from common.data.streams import plain_errors
+from common.engine.method import to_device
 from common.nn.backbones import load_imagenet, load_pretrained
 
 BLOCKS: dict[str, tuple[type[nn.Module], list[int]]] = {
@@ -116,6 +121,26 @@ def build_network(
     if trunk is not None and trunk not in BLOCKS:
         raise UserError(f"the depth '{trunk}' is unknown; known are {', '.join(TRUNKS)}.")
     return EmotionNet(trunk or usual, heads, num_classes, num_projections, basic_classes, adaptive)
+
+
+@torch.no_grad()
+def project(
+    model: EmotionNet, batches: Iterable[dict], device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """The last output of a network: the projection, or the feature where there are no heads.
+
+    Args:
+        batches: with ``image`` and ``target``.
+
+    Returns:
+        (outputs float32 [N, D], targets [N] or [N, C]).
+    """
+    model.to(device).eval()
+    rows, targets = [], []
+    for batch in plain_errors(batches):
+        rows.append(model(to_device(batch["image"], device))[-1].float().cpu().numpy())
+        targets.append(batch["target"].numpy())
+    return np.concatenate(rows), np.concatenate(targets)
 
 
 # --- freezing -------------------------------------------------------------------------------------

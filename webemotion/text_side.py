@@ -98,7 +98,8 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     sizes = (held.vocab_size, config.sent_len, config.word_dim, config.filter_dim)
     classes = 0 if last is None else len(last)
     try:
-        model = models.build(side.family, side.model, *sizes, classes or 1)
+        with torch.random.fork_rng(devices=()):  # what follows draws as if there were no text side
+            model = models.build(side.family, side.model, *sizes, classes or 1)
     except ValueError as error:
         raise UserError(f"{config.path}: {error}") from None
     lacking = checkpoint.load_into(model, held, source)

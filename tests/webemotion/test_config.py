@@ -1,13 +1,15 @@
 """A configuration is read as written, or refused in a sentence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from common.cli import UserError
 from webemotion.catalogue import PUBLISHED, SCRIPTS
-from webemotion.config import Config, load, require_files
+from webemotion.config import Config, load
+from webemotion.missing import require_files
 from webemotion.options import assignment, build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,8 +83,7 @@ def test_the_older_form_names_loader_folder_and_both_lists(write):
 
 
 def test_first_missing_file_is_named_with_the_command_that_makes_it(write, tmp_path):
-    config = load(write(PLAIN), V3)
-    config.train_file = str(tmp_path)
+    config = replace(load(write(PLAIN), V3), train_file=str(tmp_path))
     with pytest.raises(UserError) as error:
         require_files(config, ("train_file", "val_file", "data_dir"), V3)
     assert "val_file of" in str(error.value) and "v.pkl, is not there" in str(error.value)
@@ -108,7 +109,7 @@ def test_missing_start_names_the_stage_before(write):
         require_files(config, ("resume",), "mains/main_sclss_2Branch_finetune")
     with pytest.raises(UserError, match=r"main_mclss_cross_entropy_v3\.py"):
         require_files(config, ("resume",), "mains/main_mclss_2Branch_cosine")
-    config.resume = "ckpts/b/model_best_17.pth.tar"
+    config = replace(config, resume="ckpts/b/model_best_17.pth.tar")
     with pytest.raises(UserError) as error:
         require_files(config, ("resume",), "mains_exp/main_sclss_Joint_finetune")
     made = "cp ckpts/b/model_best.pth.tar ckpts/b/model_best_17.pth.tar"

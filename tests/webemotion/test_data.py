@@ -11,6 +11,7 @@ from PIL import Image
 from common.cli import UserError
 from webemotion import data
 from webemotion.lists import Entry, write_list
+from webemotion.loaders import LOADERS, loader_of
 from webemotion.sentences import sentence_reader
 
 FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=False, split=None)
@@ -66,7 +67,7 @@ def test_unreadable_images_are_left_out_and_counted(images, config, caplog):
     caplog.set_level(logging.WARNING)
     (images / "1.png").write_bytes(b"no image")
     entries = lists(config, [[0], [1], [2], [3]])
-    stream = data.stream(entries, config, data.LOADERS["multilabel_v2"], None, 0, False)
+    stream = data.stream(entries, config, LOADERS["multilabel_v2"], None, 0, False)
     (batch,) = stream.batches(0)
     assert batch["image"].shape == (3, 3, 32, 32)
     assert batch["target"].shape == (3, 4)
@@ -81,7 +82,7 @@ def test_a_batch_of_nothing_is_an_error():
 
 def test_an_epoch_is_one_pass_that_depends_on_seed_and_epoch_alone(config):
     entries = lists(config, [0, 1, 2, 3, 0, 1])
-    loader = data.LOADERS["singlelabel_v2"]
+    loader = LOADERS["singlelabel_v2"]
 
     def epoch(number):
         return list(data.stream(entries, config, loader, None, 0, False).batches(number))
@@ -95,7 +96,7 @@ def test_an_epoch_is_one_pass_that_depends_on_seed_and_epoch_alone(config):
 
 def test_balanced_list_is_as_long_as_asked(config):
     entries = lists(config, [0, 0, 0, 0, 0, 3])
-    stream = data.stream(entries, config, data.LOADERS["categorical"], None, 0, False)
+    stream = data.stream(entries, config, LOADERS["categorical"], None, 0, False)
     labels = torch.cat([batch["target"] for batch in stream.batches(0)])
     assert len(labels) == 9
     assert {0, 3} == set(labels.tolist())
@@ -103,7 +104,7 @@ def test_balanced_list_is_as_long_as_asked(config):
 
 def test_validation_view_is_the_middle(config):
     entries = lists(config, [0])
-    loader = data.LOADERS["singlelabel_v2"]
+    loader = LOADERS["singlelabel_v2"]
     (batch,) = data.validation_batches(entries[:1], config, loader, 0, False)
     assert batch["image"].shape == (1, 3, 32, 32)
 
@@ -124,7 +125,7 @@ def test_validation_view_is_the_middle(config):
 )
 def test_lists_that_do_not_fit_are_refused(config, labels, loader, told):
     lists(config, labels)
-    row = data.LOADERS[loader]
+    row = LOADERS[loader]
     with pytest.raises(UserError) as error:
         data.read(config, row, row, FLAGS)
     assert told in str(error.value)
@@ -132,20 +133,20 @@ def test_lists_that_do_not_fit_are_refused(config, labels, loader, told):
 
 def test_a_vector_of_whole_numbers_is_taken_as_it_is(config):
     lists(config, [[9, 0, 0, 1]])
-    row = data.LOADERS["simple_multilabel"]
+    row = LOADERS["simple_multilabel"]
     assert data.read(config, row, row, FLAGS).train[0].label == [9, 0, 0, 1]
 
 
 def test_an_empty_list_is_refused(config, images):
     (images / "test.jsonl").write_text("")
-    row = data.LOADERS["singlelabel_v2"]
+    row = LOADERS["singlelabel_v2"]
     with pytest.raises(UserError, match="is empty"):
         data.read(config, row, row, FLAGS)
 
 
 def test_missing_images_are_named_or_skipped(config):
     lists(config, [0] * 12)
-    row = data.LOADERS["singlelabel_v2"]
+    row = LOADERS["singlelabel_v2"]
     with pytest.raises(UserError, match=r"6 of the 12 images .*6\.png, .*10\.png and 1 more"):
         data.read(config, row, row, FLAGS)
     skipping = types.SimpleNamespace(**{**vars(FLAGS), "skip_missing": True})
@@ -154,7 +155,7 @@ def test_missing_images_are_named_or_skipped(config):
 
 def test_held_out_images_are_not_trained_on(config):
     lists(config, [0, 1, 2, 3, 0, 1])
-    row = data.LOADERS["singlelabel_v2"]
+    row = LOADERS["singlelabel_v2"]
     some = types.SimpleNamespace(**{**vars(FLAGS), "val_fraction": 0.5})
     read = data.read(config, row, row, some)
     assert len(read.train) == len(read.val) == 3
@@ -162,11 +163,11 @@ def test_held_out_images_are_not_trained_on(config):
 
 
 def test_loaders_of_the_other_split_are_unknown():
-    assert data.loader_of("image_text_train", "train").text == "tokens"
-    assert data.loader_of("multilabel_v2", "val").target == "normalised"
+    assert loader_of("image_text_train", "train").text == "tokens"
+    assert loader_of("multilabel_v2", "val").target == "normalised"
     for name in ("image_text_val", "categorical_val", "multilabel_v2_train", "nonsense"):
         with pytest.raises(UserError, match="known are multilabel_v2_val"):
-            data.loader_of(name, "val")
+            loader_of(name, "val")
 
 
 def test_words_beyond_the_vocabulary_are_the_unknown_word(config):

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 from common.cli import UserError, entry_point, log_to
-from common.files import write_json
 from common.flags import count, number
 from webemotion import lists
 from webemotion.class_names import stockemotion690
-from webemotion.dataset_release import converters, download, evaluate, links, tag_split, votes
+from webemotion.dataset_release import converters, download, links, tag_split, votes
 
 SUFFIXES = (".pkl", ".jsonl")
 
@@ -49,16 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--tries", type=number(int, 1, 10), default=usual.tries, help="per image")
     fetch.add_argument("--timeout", type=number(float, 0.1), default=usual.timeout, help="seconds")
 
-    judge = command("evaluate", "SE30K8: predictions against the annotations")
-    judge.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
-    judge.add_argument("--predictions", type=Path, required=True, help="JSON Lines")
-    judge.add_argument(
-        "--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree"
-    )
-    judge.add_argument("--out", type=Path, help="JSON file to write")
-
     turn = command("convert", "a download to image lists; EMOTIC's people to crops too")
-    turn.add_argument("name", choices=("emotic", *converters.DATASETS), help="dataset")
+    turn.add_argument("name", choices=("emotic", *converters.READERS), help="dataset")
     turn.add_argument("--source", type=Path, required=True, help="the download")
     turn.add_argument("--crops", type=Path, help="emotic: folder of the crops; default: OUT/crops")
     _out(turn, "folder of the lists")
@@ -86,9 +77,9 @@ def _write(folder: Path, named: dict[str, list[lists.Entry]], form: str) -> None
 
 
 def _votes(args) -> None:
-    single, shares = votes.labelled(votes.read_annotations(args.annotations), args.threshold)
-    print(f"{len(shares) - len(single)} images have no class with {args.threshold} votes")
-    _write(args.out, {"single": single, "multi": shares}, args.form)
+    single, multi = votes.labelled(votes.read_annotations(args.annotations), args.threshold)
+    print(f"{len(multi) - len(single)} images have no class with {args.threshold} votes")
+    _write(args.out, {"single": single, "multi": multi}, args.form)
 
 
 def _split690(args) -> None:
@@ -127,21 +118,6 @@ def _download(args) -> int:
     return 1
 
 
-def _evaluate(args) -> None:
-    if args.out and args.out.exists():
-        raise UserError(f"{args.out} exists and is left as it is; give another --out.")
-    predictions = evaluate.read_predictions(args.predictions)
-    annotations = votes.read_annotations(args.annotations)
-    report = evaluate.evaluate(predictions, annotations, args.threshold)
-    for name, value in report.items():
-        if isinstance(value, float):
-            print(f"{name}: {value:.2%}")
-        elif isinstance(value, int):
-            print(f"{name}: {value}")
-    if args.out:
-        write_json(args.out, report)
-
-
 def _convert(args) -> None:
     if args.name == "emotic":
         named = converters.convert_emotic(args.source, args.crops or args.out / "crops")
@@ -159,7 +135,6 @@ COMMANDS = {
     "votes": _votes,
     "split690": _split690,
     "download": _download,
-    "evaluate": _evaluate,
     "convert": _convert,
     "lists": _lists,
 }

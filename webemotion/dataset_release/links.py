@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from common.cli import UserError
+from common.datasets.readers.lists import read_lines
 
 PREVIEW = "240"
 SCHEMES = ("http://", "https://")
@@ -43,14 +44,9 @@ def read_links(path: Path, preview: bool = False) -> list[Link]:
         UserError: unreadable or empty list, a line that is no link, a path that leaves the folder,
             or two links to one path.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the list of links {path} cannot be read ({error}).") from None
     links: dict[str, Link] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
+    for number, line in read_lines(path, "the list of links"):
+        if line.startswith("#"):
             continue
         link = _link(_cells(line), f"{path}, line {number}", preview)
         if link.path in links and links[link.path] != link:

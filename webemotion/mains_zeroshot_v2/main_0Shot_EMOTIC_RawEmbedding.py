@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-if not __package__:  # run as a script: import from the repository's root, not from this folder
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from webemotion.train import main
 

@@ -14,8 +14,9 @@ from benchmarks.parity.measure import seeded_images
 from benchmarks.parity.registry import adapter
 from webemotion import data
 from webemotion.checkpoints import MissingTensor, Report, loose_load
-from webemotion.class_names import WORDS, class_list, stockemotion690
+from webemotion.class_names import CLASSES, WORDS, stockemotion690
 from webemotion.lists import Entry
+from webemotion.loaders import LOADERS
 from webemotion.method import EmotionMethod
 from webemotion.model import build_network, freeze_all, freeze_all_except_fc, unfreeze_all
 
@@ -103,11 +104,12 @@ def class_lists(case: Case) -> dict:
     if dataset == "emotic_words":
         words = WORDS[case.params["list"]]
         return {"categories": _text(words), "words": _text(words.values())}
-    names, numbers = class_list(dataset)
-    out = {"names": _text(names), "index": np.array(numbers)}
     if dataset == "stockemotion690":
-        out["tag_index"] = np.array(list(stockemotion690().values()))
-    return out
+        tags = stockemotion690()
+        numbers = {"index": np.arange(len(tags)), "tag_index": np.array(list(tags.values()))}
+        return {"names": _text(tags), **numbers}
+    names, first = CLASSES[dataset], int(dataset == "advertisement")
+    return {"names": _text(names), "index": np.arange(first, first + len(names))}
 
 
 @adapter("webemotion/collate")
@@ -133,7 +135,7 @@ def category_sampler(case: Case) -> dict:
         [Entry(f"r/c{k}/{i}.jpg", k) for i in range(count)] for k, count in enumerate(p["counts"])
     ]
     images = data.BalancedList(
-        by_class, p["sample_size"], "", None, data.LOADERS["categorical"], len(by_class)
+        by_class, p["sample_size"], "", None, LOADERS["categorical"], len(by_class)
     )
     random.seed(p["seed"])
     drawn = [images.draw() for _ in range(p["n"])]

@@ -7,12 +7,15 @@ import numpy as np
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.registry import adapter
+from webemotion import class_names
 from webemotion import zero_shot_scores as scores
-from webemotion.class_names import DEEPEMOTION, UNBIASEDEMO
 from webemotion.text import models
 from webemotion.zero_shot_words import sentence_rows, vector_rows, word_feature_rows
 
-CLASSES = {"unbiased": UNBIASEDEMO, "deepemotion": DEEPEMOTION}
+CLASSES = {
+    "unbiased": class_names.CLASSES["unbiasedemo"],
+    "deepemotion": class_names.CLASSES["deepemotion"],
+}
 
 
 @adapter("webemotion/zero_shot")

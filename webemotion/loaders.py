@@ -1,0 +1,99 @@
+"""The published loaders by name: which targets and which texts go with the images of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.cli import UserError
+from webemotion.catalogue import Script
+from webemotion.config import Config
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What a loader's name stands for.
+
+    Attributes:
+        target: a variant of :func:`target_of`.
+        text: ``tokens``, ``average``, ``both`` or None.
+        balanced: images are drawn class by class, ``sample_size`` an epoch.
+    """
+
+    target: str
+    text: str | None = None
+    balanced: bool = False
+
+
+LOADERS: dict[str, Loader] = {
+    "multilabel_v2": Loader("normalised"),
+    "multilabel": Loader("normalised"),
+    "multilabel_BCE": Loader("binary"),
+    "simple_multilabel": Loader("simple"),
+    "multilabel_idxcount_v2": Loader("idxcount"),
+    "multilabel_idxcount": Loader("idxcount"),
+    "singlelabel_v2": Loader("index"),
+    "singlelabel": Loader("index"),
+    "categorical": Loader("index", balanced=True),
+    "image_text": Loader("normalised", "tokens"),
+    "image_textembed": Loader("normalised", "average"),
+    "image_cls_text_textembed": Loader("normalised", "both"),
+}
+"""Name without ``_train`` and ``_val`` -> loader."""
+
+
+def loader_of(name: str, split: str) -> Loader:
+    """The loader that a configuration names.
+
+    Args:
+        name: with or without ``_train`` or ``_val``.
+        split: ``train`` or ``val``.
+
+    Raises:
+        UserError: unknown name, or that of the other split.
+    """
+    stem = name.removesuffix(f"_{split}")
+    plain = {n: row for n, row in LOADERS.items() if not (row.balanced or row.text)}
+    known = LOADERS if split == "train" else plain
+    if stem not in known:
+        raise UserError(
+            f"the {split} loader '{name}' is unknown; known are "
+            f"{', '.join(f'{n}_{split}' for n in known)}."
+        )
+    return known[stem]
+
+
+TEXTS = {None: None, "average": "average"}
+"""Text side of a script -> text that its loader gives; ``tokens`` for any other."""
+
+
+def loaders_of(config: Config, row: Script) -> tuple[Loader, Loader]:
+    """The training and the validation loader that a configuration names.
+
+    Raises:
+        UserError: unknown, or their targets or texts are not what the script takes.
+    """
+    train = loader_of(config.trainloader or config.dataloader, "train")
+    val = loader_of(config.valloader or config.dataloader, "val")
+    single = row.method == "single"
+    if train.target == "binary":
+        raise UserError(
+            f"{config.path} names a loader with targets for a binary cross-entropy, but no script "
+            "with such a loss was released; take a multilabel loader."
+        )
+    for split, loader in (("train", train), ("val", val)):
+        if (loader.target == "index") != single:
+            kind = "one class" if single else "several classes"
+            raise UserError(
+                f"{config.path}: this script takes {kind} an image, but the {split} loader gives "
+                f"{'several classes' if single else 'one class'}."
+            )
+    wanted = TEXTS.get(row.text, "tokens")
+    if row.method in ("distill", "soft_ne"):
+        wanted = "both"
+    if train.text != wanted:
+        names = [f"{name}_train" for name, loader in LOADERS.items() if loader.text == wanted]
+        raise UserError(
+            f"{config.path}: the trainloader does not give the text that this script takes; "
+            f"expected one of {', '.join(names)}."
+        )
+    return train, val
