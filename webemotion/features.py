@@ -15,7 +15,7 @@ from common.data.pickles import write_bytes
 from common.engine.run_folder import RunFolder
 from common.flags import GivenFlags
 from webemotion import authors_files, checkpoints, data, lists
-from webemotion.data import Lists
+from webemotion.images import Lists, tested
 from webemotion.loaders import LOADERS
 from webemotion.missing import require_files
 from webemotion.model import (
@@ -46,7 +46,7 @@ class Extraction(Evaluating):
         require_files(config, ("val_file", "data_dir", "ckpts_dir", "resume"), self.script)
         entries = lists.read_list(config.val_file)
         lists.check_images(entries, config.data_dir, config.val_file)
-        return data.tested(entries, config)
+        return tested(entries, config)
 
     def build(self, args, images: Lists, device: torch.device) -> Finish:
         """Features of every readable image, in the list's order."""

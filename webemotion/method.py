@@ -187,32 +187,19 @@ class JointExperiment(Joint):
 
 
 class Distillation(EmotionMethod):
-    """Classes from labels mixed with the text model's prediction."""
+    """Classes from labels mixed with the text model's prediction; and, of a network that projects,
+    the projection near the average word vector."""
 
     def losses(self, outputs, batch, text) -> StepOutput:
-        """Soft cross-entropy against :func:`objective.mixed_target`."""
-        prediction, target = objective.mixed_target(
-            text.logits, batch["target"], self.settings.renormalise
-        )
-        result = self._sum(
-            loss_cls=(1, objective.soft_cross_entropy(outputs[0], target)),
-            **self.embedding_part(outputs, text),
-        )
+        """Soft cross-entropy against :func:`objective.mixed_target`, and alpha · loss_ebd."""
+        s = self.settings
+        prediction, target = objective.mixed_target(text.logits, batch["target"], s.renormalise)
+        parts = {"loss_cls": (1, objective.soft_cross_entropy(outputs[0], target))}
+        if len(outputs) > 1:
+            parts["loss_ebd"] = (s.alpha, objective.embedding_loss(outputs[1], text.embedding))
+        result = self._sum(**parts)
         result.details = {"text_cls": prediction, "new_target": target}
         return result
-
-    def embedding_part(self, outputs, text: TextOutputs) -> dict[str, tuple[float, Tensor]]:
-        """A further loss, by name with its weight; none here."""
-        return {}
-
-
-class SoftDistillation(Distillation):
-    """The same, and the projection near the average word vector."""
-
-    def embedding_part(self, outputs, text: TextOutputs) -> dict[str, tuple[float, Tensor]]:
-        """alpha · loss_ebd."""
-        ebd = objective.embedding_loss(outputs[1], text.embedding)
-        return {"loss_ebd": (self.settings.alpha, ebd)}
 
 
 class ThreeBranch(EmotionMethod):
@@ -240,7 +227,7 @@ METHODS: dict[str, type[EmotionMethod]] = {
     "joint": Joint,
     "joint_exp": JointExperiment,
     "distill": Distillation,
-    "soft_ne": SoftDistillation,
+    "soft_ne": Distillation,
     "three_branch": ThreeBranch,
 }
 """``method`` of a script -> class."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -50,16 +49,16 @@ def running_average(values: Iterable[float], counts: Iterable[int]) -> np.ndarra
     return np.stack([values, sums / numbers, sums, numbers], axis=1)
 
 
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Average precision per column, float64 [C]; 0 for a column without a positive.
+def average_precision(labels: np.ndarray, scores: np.ndarray, absent: float = 0.0) -> np.ndarray:
+    """Average precision per column, float64 [C].
 
     Args:
         labels: 0 or 1, [n, C].
         scores: [n, C].
+        absent: value of a column without a positive.
     """
-    present = np.asarray(labels).any(axis=0)
-    precision = np.zeros(len(present))
-    for k in np.flatnonzero(present):
+    precision = np.full(labels.shape[1], absent)
+    for k in np.flatnonzero(np.asarray(labels).any(axis=0)):
         precision[k] = average_precision_score(labels[:, k], scores[:, k])
     return precision
 
@@ -69,14 +68,6 @@ def second_k(top_k: int | str | None, num_classes: int) -> int | None:
     if top_k != "half":
         return top_k if top_k is None else min(top_k, num_classes)
     return 5 if num_classes >= 10 else max(1, num_classes // 2)
-
-
-@dataclass
-class _Seen:
-    logits: list[Tensor] = field(default_factory=list)
-    targets: list[Tensor] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
 
 
 class Validation:
@@ -97,24 +88,26 @@ class Validation:
         Raises:
             UserError: no image could be read, or the logits are no longer finite.
         """
-        seen = _Seen()
+        all_logits, all_targets, losses, counts = [], [], [], []
         for batch in plain_errors(self.loader):
             logits = method.predict(method.place(batch["image"])).float().cpu()
             targets = batch["target"].cpu()
             single = not targets.is_floating_point()
             loss = objective.single_label_loss if single else objective.soft_cross_entropy
-            seen.logits.append(logits), seen.targets.append(targets)
-            seen.losses.append(loss(logits, targets).item()), seen.counts.append(len(logits))
-        if not seen.counts:
+            all_logits.append(logits)
+            all_targets.append(targets)
+            losses.append(loss(logits, targets).item())
+            counts.append(len(logits))
+        if not counts:
             raise UserError("there is nothing to validate on: no image of val_file can be read.")
-        logits, targets = torch.cat(seen.logits), torch.cat(seen.targets)
+        logits, targets = torch.cat(all_logits), torch.cat(all_targets)
         if not torch.isfinite(logits).all():
             raise UserError(
                 "the validated network gives NaN or infinite values: the training has diverged. "
                 "Try a lower lr."
             )
         report = {
-            "loss": float(running_average(seen.losses, seen.counts)[-1, 1]),
+            "loss": float(running_average(losses, counts)[-1, 1]),
             self.metric: evaluate(self.metric, logits, targets),
             "images": len(logits),
         }

@@ -143,34 +143,15 @@ def project(
     return np.concatenate(rows), np.concatenate(targets)
 
 
-# --- freezing -------------------------------------------------------------------------------------
-
-
-def freeze_all(model: nn.Module) -> None:
-    """Nothing trains any more."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-
-
-def unfreeze_all(model: nn.Module) -> None:
-    """Everything trains."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-
-
 def freeze_all_except_fc(model: nn.Module) -> list[str]:
     """Only ``fc`` trains; ``proj`` and ``fc_aux`` do not, and batch norms go on counting.
 
     Returns:
         Names of what trains.
     """
-    freeze_all(model)
-    for parameter in model.fc.parameters():
-        parameter.requires_grad_(True)
-    return [name for name, p in model.named_parameters() if p.requires_grad]
-
-
-# --- starting weights -----------------------------------------------------------------------------
+    model.requires_grad_(False)
+    model.fc.requires_grad_(True)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None) -> str:

@@ -18,7 +18,7 @@ from common.flags import GivenFlags, plain
 from webemotion import authors_files
 from webemotion.catalogue import SCRIPTS, Script
 from webemotion.config import Config, not_read
-from webemotion.data import Lists
+from webemotion.images import Lists
 from webemotion.options import build_parser
 
 log = logging.getLogger(__name__)

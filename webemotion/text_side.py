@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from common.cli import UserError
 from webemotion.text import checkpoint, models
 
-LAST_LAYERS = ("fc2.weight", "fc.weight")
-
 
 @dataclass(frozen=True)
 class TextOutputs:
@@ -94,12 +92,10 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     """
     side, source = SIDES[name], Path(config.text_ckpt)
     held = checkpoint.load(source)
-    last = next((held.state_dict[key] for key in LAST_LAYERS if key in held.state_dict), None)
     sizes = (held.vocab_size, config.sent_len, config.word_dim, config.filter_dim)
-    classes = 0 if last is None else len(last)
     try:
         with torch.random.fork_rng(devices=()):  # what follows draws as if there were no text side
-            model = models.build(side.family, side.model, *sizes, classes or 1)
+            model = models.build(side.family, side.model, *sizes, held.classes or 1)
     except ValueError as error:
         raise UserError(f"{config.path}: {error}") from None
     lacking = checkpoint.load_into(model, held, source)
@@ -109,4 +105,4 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
             f"{side.family} has; train one with `python -m webemotion.text.train --family "
             f"{side.family} --model {side.model}`."
         )
-    return TextSide(model, side, held.vocab_size + 1, classes), held
+    return TextSide(model, side, held.vocab_size + 1, held.classes), held

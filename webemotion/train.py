@@ -18,10 +18,10 @@ from common.cli import UserError, entry_point
 from common.engine.experiment import Parts
 from common.engine.trainer import Recipe
 from common.flags import GivenFlags
-from webemotion import authors_files, checkpoints, config, data, sentences, sources
+from webemotion import authors_files, checkpoints, config, data, images, sentences, sources
 from webemotion.build import build_method
 from webemotion.catalogue import SCRIPTS
-from webemotion.data import Lists
+from webemotion.images import Lists
 from webemotion.loaders import Loader, loaders_of
 from webemotion.metrics import Validation, second_k
 from webemotion.missing import FILES, require_files
@@ -40,7 +40,7 @@ class Training(Program):
         """Both lists, and the part that is held out."""
         train, val = loaders_of(self.config, self.row)
         self.require({"visual_model", "resume"} if args.resume else set())
-        return data.read(self.config, train, val, args)
+        return images.read(self.config, train, val, args)
 
     def require(self, idle: set[str]) -> None:
         """Refuse to start without a file that is read, `idle` ones apart."""

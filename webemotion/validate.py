@@ -6,9 +6,9 @@ import torch
 
 from common.engine.run_folder import RunFolder
 from common.flags import GivenFlags
-from webemotion import authors_files, checkpoints, data
+from webemotion import authors_files, checkpoints, images
 from webemotion.build import build_method
-from webemotion.data import Lists
+from webemotion.images import Lists
 from webemotion.loaders import loaders_of
 from webemotion.program import Evaluating, Finish
 from webemotion.train import Training
@@ -26,7 +26,7 @@ class Validating(Evaluating, Training):
         """The list to validate on."""
         _, val = loaders_of(self.config, self.row)
         self.require({"train_file"})
-        return data.read(self.config, None, val, args)
+        return images.read(self.config, None, val, args)
 
     def build(self, args, lists: Lists, device: torch.device) -> Finish:
         """The report, written as ``evaluation.json``."""

@@ -22,8 +22,9 @@ from webemotion.build import build_model
 from webemotion.catalogue import Variant
 from webemotion.class_names import CLASSES, WORDS
 from webemotion.config import Config
-from webemotion.data import Lists
+from webemotion.images import Lists, tested
 from webemotion.loaders import LOADERS
+from webemotion.metrics import average_precision
 from webemotion.missing import require_files
 from webemotion.model import EmotionNet, project
 from webemotion.program import Evaluating, Finish
@@ -57,7 +58,7 @@ class ZeroShot(Evaluating):
         entries = lists.read_list(config.val_file)
         lists.check_labels(entries, len(self.classes), config.val_file)
         lists.check_images(entries, config.data_dir, config.val_file)
-        return data.tested(entries, config)
+        return tested(entries, config)
 
     def build(self, args, images: Lists, device: torch.device) -> Finish:
         """The report, printed and written as ``zero_shot.json``."""
@@ -173,9 +174,9 @@ def emotic_report(
     if variant.kind == "word_max":
         vectors = read_vectors(getattr(config, variant.vectors))
         _check_width(projected, vectors)
-        values = scores.best_word_score(projected, vector_rows(words, vectors)[PEACE])
-        shown = labels[:, list(words).index(PEACE)]
-        return {"category": PEACE, "ap": scores.average_precision(shown, values)}
+        values = scores.best_word_score(projected, vector_rows(words, vectors)[PEACE])[:, None]
+        shown = labels[:, [list(words).index(PEACE)]]
+        return {"category": PEACE, "ap": float(average_precision(shown, values, np.nan)[0])}
     if variant.kind == "vectors":
         vectors = read_vectors(getattr(config, variant.vectors))
         _check_width(projected, vectors)
@@ -192,10 +193,7 @@ def _text_rows(
     text = text_checkpoint.load(config.text_ckpt)
     width = len(text.state_dict["bn.weight"])
     word_dim = text.state_dict["embedding.weight"].shape[1]
-    last = next(
-        (text.state_dict[n] for n in ("fc2.weight", "fc.weight") if n in text.state_dict), [0]
-    )
-    sizes = (text.vocab_size, config.sent_len, word_dim, width, len(last))
+    sizes = (text.vocab_size, config.sent_len, word_dim, width, text.classes or 1)
     model = models.build(*variant.text, *sizes)
     lacking = text_checkpoint.load_into(model, text, config.text_ckpt)
     if lacking:

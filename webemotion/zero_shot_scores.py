@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
+
+from webemotion.metrics import average_precision
 
 TOP = 10
 
@@ -99,25 +100,6 @@ def best_word_score(projected: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return cosine_similarity(projected, matrix).max(axis=1).astype(np.float32)
 
 
-def category_labels(annotations: Sequence[Sequence[str]], categories: Sequence[str]) -> np.ndarray:
-    """Which categories every image shows: int64 [N, categories] of 0 and 1."""
-    return np.array([[int(c in shown) for c in categories] for shown in annotations], np.int64)
-
-
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision of one category; NaN where no image shows it.
-
-    That is what the scikit-learn of the authors' time gave; today's gives 0.
-
-    Args:
-        labels: 0/1 [N].
-        scores: [N].
-    """
-    if not np.any(labels):
-        return float("nan")
-    return float(average_precision_score(labels, scores))
-
-
 def mean_average_precision(
     labels: np.ndarray, scores: np.ndarray, absent_as_zero: bool = False
 ) -> tuple[np.ndarray, float]:
@@ -127,14 +109,12 @@ def mean_average_precision(
         labels: 0/1 [N, categories].
         scores: [N, categories].
         absent_as_zero: a category that no image shows counts 0, as today's scikit-learn has it;
-            by default it is NaN and left out of the mean.
+            by default it is NaN, as in the authors' time, and left out of the mean.
 
     Returns:
         (float64 [categories], mean); the mean is NaN where no category is shown.
     """
-    ap = np.array([average_precision(y, s) for y, s in zip(labels.T, scores.T, strict=True)])
-    if absent_as_zero:
-        ap = np.nan_to_num(ap, nan=0.0)
+    ap = average_precision(labels, scores, absent=0.0 if absent_as_zero else np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
         return ap, float(np.nanmean(ap))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.cli import UserError
 from webemotion import data
+from webemotion.images import read as read_images
 from webemotion.lists import Entry, write_list
 from webemotion.loaders import LOADERS, loader_of
 from webemotion.sentences import sentence_reader
@@ -127,37 +128,37 @@ def test_lists_that_do_not_fit_are_refused(config, labels, loader, told):
     lists(config, labels)
     row = LOADERS[loader]
     with pytest.raises(UserError) as error:
-        data.read(config, row, row, FLAGS)
+        read_images(config, row, row, FLAGS)
     assert told in str(error.value)
 
 
 def test_a_vector_of_whole_numbers_is_taken_as_it_is(config):
     lists(config, [[9, 0, 0, 1]])
     row = LOADERS["simple_multilabel"]
-    assert data.read(config, row, row, FLAGS).train[0].label == [9, 0, 0, 1]
+    assert read_images(config, row, row, FLAGS).train[0].label == [9, 0, 0, 1]
 
 
 def test_an_empty_list_is_refused(config, images):
     (images / "test.jsonl").write_text("")
     row = LOADERS["singlelabel_v2"]
     with pytest.raises(UserError, match="is empty"):
-        data.read(config, row, row, FLAGS)
+        read_images(config, row, row, FLAGS)
 
 
 def test_missing_images_are_named_or_skipped(config):
     lists(config, [0] * 12)
     row = LOADERS["singlelabel_v2"]
     with pytest.raises(UserError, match=r"6 of the 12 images .*6\.png, .*10\.png and 1 more"):
-        data.read(config, row, row, FLAGS)
+        read_images(config, row, row, FLAGS)
     skipping = types.SimpleNamespace(**{**vars(FLAGS), "skip_missing": True})
-    assert len(data.read(config, row, row, skipping).train) == 6
+    assert len(read_images(config, row, row, skipping).train) == 6
 
 
 def test_held_out_images_are_not_trained_on(config):
     lists(config, [0, 1, 2, 3, 0, 1])
     row = LOADERS["singlelabel_v2"]
     some = types.SimpleNamespace(**{**vars(FLAGS), "val_fraction": 0.5})
-    read = data.read(config, row, row, some)
+    read = read_images(config, row, row, some)
     assert len(read.train) == len(read.val) == 3
     assert not {e.path for e in read.train} & {e.path for e in read.val}
 

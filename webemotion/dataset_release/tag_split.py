@@ -9,7 +9,7 @@ from pathlib import Path
 from common.cli import UserError
 from common.data import pickles
 from webemotion.class_names import stockemotion690
-from webemotion.data import train_val_split
+from webemotion.images import train_val_split
 from webemotion.lists import Entry
 
 FORMS = ("labels", "full_tag", "idxcount")

@@ -20,7 +20,7 @@ from common.engine.run_folder import RunFolder
 from common.engine.trainer import Callback, Recipe, Trainer
 from common.flags import GivenFlags, Parser, at_least_0, count, number
 from webemotion import lists
-from webemotion.data import Listed
+from webemotion.images import Listed
 from webemotion.schedule import milestones_of
 from webemotion.text import checkpoint, models
 from webemotion.text.data import Sentences, hold_out

@@ -15,10 +15,11 @@ from benchmarks.parity.registry import adapter
 from webemotion import data
 from webemotion.checkpoints import MissingTensor, Report, loose_load
 from webemotion.class_names import CLASSES, WORDS, stockemotion690
+from webemotion.images import train_val_split as split_positions
 from webemotion.lists import Entry
 from webemotion.loaders import LOADERS
 from webemotion.method import EmotionMethod
-from webemotion.model import build_network, freeze_all, freeze_all_except_fc, unfreeze_all
+from webemotion.model import build_network, freeze_all_except_fc
 
 
 def _text(values) -> np.ndarray:
@@ -47,9 +48,10 @@ def freeze(case: Case) -> dict:
     """Which parameters train."""
     p = case.params
     model = build_network(p["arch"], p["num_classes"], **p.get("kwargs", {}))
-    unfreeze_all(model)
-    functions = (freeze_all_except_fc, freeze_all, unfreeze_all)
-    {function.__name__: function for function in functions}[p["fn"]](model)
+    if p["fn"] == "freeze_all_except_fc":
+        freeze_all_except_fc(model)
+    else:
+        model.requires_grad_(p["fn"] == "unfreeze_all")
     parameters = dict(model.named_parameters())
     trained = [name for name, value in parameters.items() if value.requires_grad]
     EmotionMethod(model).train()
@@ -149,5 +151,5 @@ def category_sampler(case: Case) -> dict:
 @adapter("webemotion/train_val_split")
 def train_val_split(case: Case) -> dict:
     """Positions of the two parts."""
-    train, val = data.train_val_split(case.params["n"])
+    train, val = split_positions(case.params["n"])
     return {"train": np.array(train, np.int64), "val": np.array(val, np.int64)}
