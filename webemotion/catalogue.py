@@ -69,18 +69,51 @@ class Script:
     variant: Variant | None = None
 
 
-def _row(kind: type, values: dict):
-    """A row of the file; its lists as tuples."""
+@dataclass(frozen=True)
+class Loader:
+    """What a loader's name stands for.
+
+    Attributes:
+        target: a variant of :func:`webemotion.data.target_of`.
+        text: ``tokens``, ``average``, ``both`` or None.
+        balanced: images are drawn class by class, ``sample_size`` an epoch.
+    """
+
+    target: str
+    text: str | None = None
+    balanced: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """A published text model as a script uses it.
+
+    Attributes:
+        family, model: see :func:`webemotion.text.models.build`.
+        names: what the model returns, in order; a dash for what the script leaves.
+    """
+
+    family: str
+    model: str
+    names: tuple[str, ...]
+
+
+def row_of(kind: type, values: dict):
+    """A row of a table as a dataclass; its lists as tuples."""
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def _script(values: dict) -> Script:
     variant = values.get("variant")
-    return _row(Script, {**values, "variant": variant and _row(Variant, variant)})
+    return row_of(Script, {**values, "variant": variant and row_of(Variant, variant)})
 
 
 _FILE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 SCRIPTS: dict[str, Script] = {name: _script(row) for name, row in _FILE["scripts"].items()}
 """``<folder>/<script>`` without ``.py`` -> its row."""
+LOADERS = {name: row_of(Loader, row) for name, row in _FILE["loaders"].items()}
+"""Name without ``_train`` and ``_val`` -> loader."""
+SIDES = {name: row_of(Side, row) for name, row in _FILE["text_sides"].items()}
+"""Name -> side; ``average``, the mean word vector, needs no model and is read with the images."""
 PUBLISHED: dict[str, str] = _FILE["published"]
 """Published configuration -> a script that reads it, or why there is none."""

@@ -17,8 +17,8 @@ from common.data.cache import Opener
 from common.data.dataset import open_rgb, seeded
 from common.data.streams import PassStream, eval_loader
 from common.data.views import crop_view, to_normalised_tensor
+from webemotion.catalogue import Loader
 from webemotion.lists import Entry
-from webemotion.loaders import Loader
 from webemotion.sentences import Sentence
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from common.data.pickles import write_bytes
 from common.engine.run_folder import RunFolder
 from common.flags import GivenFlags
 from webemotion import authors_files, checkpoints, data, lists
+from webemotion.catalogue import LOADERS
 from webemotion.images import Lists, tested
-from webemotion.loaders import LOADERS
 from webemotion.missing import require_files
 from webemotion.model import (
     PUBLISHED_SIZE,

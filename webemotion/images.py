@@ -13,9 +13,9 @@ from common.cli import UserError
 from common.data import split_files
 from common.data.splits import Images
 from webemotion import sources
+from webemotion.catalogue import Loader
 from webemotion.data import class_of
 from webemotion.lists import Entry, check_images, check_labels, is_drawn, is_vector, read_list
-from webemotion.loaders import Loader
 from webemotion.objective import IGNORED
 
 log = logging.getLogger(__name__)

@@ -2,43 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from common.cli import UserError
-from webemotion.catalogue import Script
+from webemotion.catalogue import LOADERS, Loader, Script
 from webemotion.config import Config
-
-
-@dataclass(frozen=True)
-class Loader:
-    """What a loader's name stands for.
-
-    Attributes:
-        target: a variant of :func:`target_of`.
-        text: ``tokens``, ``average``, ``both`` or None.
-        balanced: images are drawn class by class, ``sample_size`` an epoch.
-    """
-
-    target: str
-    text: str | None = None
-    balanced: bool = False
-
-
-LOADERS: dict[str, Loader] = {
-    "multilabel_v2": Loader("normalised"),
-    "multilabel": Loader("normalised"),
-    "multilabel_BCE": Loader("binary"),
-    "simple_multilabel": Loader("simple"),
-    "multilabel_idxcount_v2": Loader("idxcount"),
-    "multilabel_idxcount": Loader("idxcount"),
-    "singlelabel_v2": Loader("index"),
-    "singlelabel": Loader("index"),
-    "categorical": Loader("index", balanced=True),
-    "image_text": Loader("normalised", "tokens"),
-    "image_textembed": Loader("normalised", "average"),
-    "image_cls_text_textembed": Loader("normalised", "both"),
-}
-"""Name without ``_train`` and ``_val`` -> loader."""
 
 
 def loader_of(name: str, split: str) -> Loader:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from common.data import cache, split_files
-from common.flags import Parser, add_laboratory_flags, add_settings, at_least_0, count
+from common.flags import (
+    Parser,
+    add_laboratory_flags,
+    add_settings,
+    at_least_0,
+    count,
+    setting,
+)
 from webemotion.catalogue import SCRIPTS
 from webemotion.method import Settings
 from webemotion.model import TRUNKS
@@ -19,16 +27,41 @@ HELPS = {
     "--data_seed": "seed of the validation split; default: seed",
     "--val_fraction": "share of train_file held out to choose the epoch, instead of val_file",
 }
-SWITCHES = {
-    "--train_text_head": "joint scripts: the text head is trained too",
-    "--keep_schedule": "a start_epoch above 0 enters the schedule there, not at its beginning",
-    "--best_by_loss": "one-branch scripts: the epoch with the lowest loss is the best one",
-}
-NEUTRAL_SWITCHES = {
-    "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
-    "--honour_save_best_only": "save_best_only of the configuration is obeyed",
-    "--skip_missing": "images of a list that are not there are left out and counted",
-}
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The flags of every script that are this project's own, beyond those of all packages."""
+
+    num_workers: int | None = setting(
+        None, "loader processes; default: workers of the file", type=at_least_0, neutral=True
+    )
+    gpu: int | None = setting(
+        None, "CUDA device; default: gpu of the file", type=at_least_0, neutral=True
+    )
+    resume: str | None = setting(
+        None, "run folder or last.ckpt to go on from, exactly", metavar="PATH", neutral=True
+    )
+    overwrite: bool = setting(False, "replace an existing run folder", neutral=True)
+    max_steps: int | None = setting(
+        None, "leave after this many steps an epoch, after one epoch", type=count, neutral=True
+    )
+    train_text_head: bool = setting(False, "joint scripts: the text head is trained too")
+    keep_schedule: bool = setting(
+        False, "a start_epoch above 0 enters the schedule there, not at its beginning"
+    )
+    best_by_loss: bool = setting(
+        False, "one-branch scripts: the epoch with the lowest loss is the best one"
+    )
+    loose: bool = setting(
+        False, "resume: a run folder's own checkpoint may fit in part, like any other", neutral=True
+    )
+    honour_save_best_only: bool = setting(
+        False, "save_best_only of the configuration is obeyed", neutral=True
+    )
+    skip_missing: bool = setting(
+        False, "images of a list that are not there are left out and counted", neutral=True
+    )
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -74,31 +107,8 @@ def build_parser(script: str | None = None) -> Parser:
         neutral=True,
         help="a key of the configuration, whatever the file says; may be given repeatedly",
     )
-    add(
-        "--num_workers",
-        type=at_least_0,
-        neutral=True,
-        help="loader processes; default: workers of the configuration, one a core at most",
-    )
-    add("--gpu", type=at_least_0, neutral=True, help="CUDA device; default: gpu of the file")
-    add(
-        "--resume",
-        metavar="PATH",
-        neutral=True,
-        help="run folder or last.ckpt to go on from, exactly",
-    )
-    add("--overwrite", action="store_true", neutral=True, help="replace an existing run folder")
+    add_settings(Flags, ours, ours)
     split_files.add_flag(ours, "images of train_file to train on")
     cache.add_flags(ours)
-    add(
-        "--max_steps",
-        type=count,
-        neutral=True,
-        help="leave after this many steps an epoch, after one epoch",
-    )
-    for flag, text in SWITCHES.items():
-        add(flag, action="store_true", help=text)
-    for flag, text in NEUTRAL_SWITCHES.items():
-        add(flag, action="store_true", neutral=True, help=text)
     add_settings(Settings, ours, ours)
     return parser

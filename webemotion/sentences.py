@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from common.cli import UserError
-from common.data import pickles
 from webemotion.lists import Entry, check_tags
+from webemotion.plain_files import read_dictionary
 from webemotion.text.checkpoint import TextCheckpoint
 from webemotion.text.tags import average_embedding, ids_and_embedding, pad_tags
 
@@ -56,18 +55,6 @@ def sentence_reader(
         return {"tokens": tokens, "text_embedding": average}
 
     return both
-
-
-def read_dictionary(path: str, what: str) -> Mapping:
-    """A pickled dictionary that is not empty.
-
-    Raises:
-        UserError: missing, unsafe or of another kind.
-    """
-    held = pickles.load(Path(path), f"a dictionary of {what}")
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of {what}.")
-    return held
 
 
 def _numbers(tags: list, text: TextCheckpoint) -> list[int]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import UserError
+from webemotion.catalogue import SIDES, Side
 from webemotion.text import checkpoint, models
 
 
@@ -25,29 +26,6 @@ class TextOutputs:
     embedding: Tensor | None = None
     logits: Tensor | None = None
     words: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Side:
-    """A published text model as a script uses it.
-
-    Attributes:
-        family, model: see :func:`webemotion.text.models.build`.
-        names: what the model returns, in order; a dash for what the script leaves.
-    """
-
-    family: str
-    model: str
-    names: tuple[str, ...]
-
-
-SIDES: dict[str, Side] = {
-    "sentence": Side("dan", "CNN_Embed_v2", ("embedding",)),
-    "sentence_words": Side("dan2", "CNN_Embed_v2_withFeature", ("embedding", "words")),
-    "joint": Side("dan2", "CNN_2Branch", ("logits", "embedding")),
-    "transformed": Side("v2", "TextCNN_NLT", ("logits", "embedding", "-", "words", "-")),
-}
-"""Name -> side; ``average``, the mean word vector, needs no model and is read with the images."""
 
 
 class TextSide(nn.Module):
@@ -84,7 +62,7 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     """The text side of a configuration, with the dictionaries of its checkpoint.
 
     Args:
-        name: key of :data:`SIDES`.
+        name: key of :data:`webemotion.catalogue.SIDES`.
         config: keys ``text_ckpt``, ``sent_len``, ``word_dim`` and ``filter_dim`` are read.
 
     Raises:

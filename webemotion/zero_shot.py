@@ -19,11 +19,10 @@ from common.flags import GivenFlags
 from webemotion import checkpoints, data, lists
 from webemotion import zero_shot_scores as scores
 from webemotion.build import build_model
-from webemotion.catalogue import Variant
+from webemotion.catalogue import LOADERS, Variant
 from webemotion.class_names import CLASSES, WORDS
 from webemotion.config import Config
 from webemotion.images import Lists, tested
-from webemotion.loaders import LOADERS
 from webemotion.metrics import average_precision
 from webemotion.missing import require_files
 from webemotion.model import EmotionNet, project

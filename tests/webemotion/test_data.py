@@ -10,9 +10,10 @@ from PIL import Image
 
 from common.cli import UserError
 from webemotion import data
+from webemotion.catalogue import LOADERS
 from webemotion.images import read as read_images
 from webemotion.lists import Entry, write_list
-from webemotion.loaders import LOADERS, loader_of
+from webemotion.loaders import loader_of
 from webemotion.sentences import sentence_reader
 
 FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=False, split=None)

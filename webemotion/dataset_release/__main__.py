@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 from common.cli import UserError, entry_point, log_to
-from common.flags import count, number
+from common.flags import Parser, add_settings, count, settings_of
 from webemotion import lists
 from webemotion.class_names import stockemotion690
 from webemotion.dataset_release import converters, download, links, tag_split, votes
+from webemotion.plain_files import read_plain
 
 SUFFIXES = (".pkl", ".jsonl")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m webemotion.dataset_release")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m webemotion.dataset_release")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+    def command(run: Callable, name: str, text: str) -> Parser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
 
-    vote = command("votes", "SE30K8: votes to labels")
+    vote = command(_votes, "votes", "SE30K8: votes to labels")
     vote.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
     vote.add_argument("--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree")
     _out(vote, "folder of single.* and multi.*")
 
-    tags = command("split690", "StockEmotion: tags to 690 classes, train and test list")
+    tags = command(_split690, "split690", "StockEmotion: tags to 690 classes, train and test list")
     tags.add_argument("--tags", type=Path, required=True, help="[path, [tags]] or JSON Lines")
     tags.add_argument("--classes", type=Path, help="JSON list of class names; default: the 690")
     tags.add_argument("--labels", choices=tag_split.FORMS, default="labels", help="form of entries")
     _out(tags, "folder of train.* and test.*")
 
-    fetch = command("download", "fetch images from a list of links, politely; goes on where it was")
-    usual = download.Manners()
+    text = "fetch images from a list of links, politely; goes on where it was"
+    fetch = command(_download, "download", text)
     fetch.add_argument("--links", type=Path, required=True, help="URL, or path<TAB>URL, a line")
     fetch.add_argument("--out", type=Path, required=True, help="folder of the images")
     fetch.add_argument("--preview", action="store_true", help="fetch the previews of 240 pixels")
-    fetch.add_argument("--threads", type=number(int, 1, 16), default=usual.threads, help="at once")
-    fetch.add_argument("--rate", type=number(float, 0.01, 50), default=usual.rate, help="a second")
-    fetch.add_argument("--tries", type=number(int, 1, 10), default=usual.tries, help="per image")
-    fetch.add_argument("--timeout", type=number(float, 0.1), default=usual.timeout, help="seconds")
+    manners = fetch.add_argument_group("manners")
+    add_settings(download.Manners, manners, manners)
 
-    turn = command("convert", "a download to image lists; EMOTIC's people to crops too")
+    text = "a download to image lists; EMOTIC's people to crops too"
+    turn = command(_convert, "convert", text)
     turn.add_argument("name", choices=("emotic", *converters.READERS), help="dataset")
     turn.add_argument("--source", type=Path, required=True, help="the download")
     turn.add_argument("--crops", type=Path, help="emotic: folder of the crops; default: OUT/crops")
     _out(turn, "folder of the lists")
 
-    lines = command("lists", "a list between pickle and JSON Lines; the suffixes say which")
+    text = "a list between pickle and JSON Lines; the suffixes say which"
+    lines = command(_lists, "lists", text)
     lines.add_argument("source", type=Path)
     lines.add_argument("target", type=Path)
     return parser
 
 
-def _out(parser: argparse.ArgumentParser, text: str) -> None:
+def _out(parser: Parser, text: str) -> None:
     parser.add_argument("--out", type=Path, required=True, help=text)
     parser.add_argument("--form", choices=SUFFIXES, default=".jsonl", help="of the lists")
 
@@ -83,9 +80,7 @@ def _votes(args) -> None:
 
 
 def _split690(args) -> None:
-    classes = stockemotion690()
-    if args.classes:
-        classes = _class_names(args.classes)
+    classes = _class_names(args.classes) if args.classes else stockemotion690()
     tags = tag_split.read_tags(args.tags)
     entries = tag_split.class_entries(tags, args.labels, classes)
     print(f"{len(tags) - len(entries)} of {len(tags)} images have none of the class tags")
@@ -95,10 +90,7 @@ def _split690(args) -> None:
 
 def _class_names(path: Path) -> dict[str, int]:
     """Names in order, as if they were the whole vocabulary."""
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the class names {path} cannot be read ({error}).") from None
+    names = read_plain(path, "a list of class names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path} is no JSON list of class names.")
     # Numbers below 0 stand for no tag, so that only words are matched.
@@ -107,7 +99,7 @@ def _class_names(path: Path) -> dict[str, int]:
 
 def _download(args) -> int:
     wanted = links.read_links(args.links, args.preview)
-    manners = download.Manners(args.threads, args.rate, args.tries, args.timeout)
+    manners = settings_of(download.Manners, args)
     counts, failed = download.Downloader(args.out, manners).fetch_all(wanted)
     print(", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
     if not failed:
@@ -131,19 +123,10 @@ def _lists(args) -> None:
     print(f"{args.target}: {number_of} images")
 
 
-COMMANDS = {
-    "votes": _votes,
-    "split690": _split690,
-    "download": _download,
-    "convert": _convert,
-    "lists": _lists,
-}
-
-
 def _run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     log_to()
-    return COMMANDS[args.command](args) or 0
+    return args.run(args) or 0
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from common.cli import UserError
 from common.files import replacing
+from common.flags import number, setting
 from webemotion.dataset_release.links import Link
 
 log = logging.getLogger(__name__)
@@ -38,19 +39,16 @@ class Manners:
     """How a download behaves.
 
     Attributes:
-        threads: requests under way at once.
-        rate: requests a second at most, of all threads together.
-        tries: requests for one image at most.
-        timeout: seconds until a silent server counts as failed.
+        rate: of all threads together.
         pause: seconds before the second try; doubled before each further one.
         longest_pause: seconds; also what a server's Retry-After is cut to.
         max_bytes: a larger file is refused.
     """
 
-    threads: int = 4
-    rate: float = 5.0
-    tries: int = 3
-    timeout: float = 20.0
+    threads: int = setting(4, "requests under way at once", type=number(int, 1, 16))
+    rate: float = setting(5.0, "requests a second at most", type=number(float, 0.01, 50))
+    tries: int = setting(3, "requests for one image at most", type=number(int, 1, 10))
+    timeout: float = setting(20.0, "seconds of silence that fail", type=number(float, 0.1))
     pause: float = 1.0
     longest_pause: float = 60.0
     max_bytes: int = 30_000_000

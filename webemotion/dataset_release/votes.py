@@ -5,13 +5,12 @@ Votes are counted by :mod:`common.datasets.readers.se30k8`.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from common.cli import UserError
-from common.data import pickles
 from common.datasets.readers.se30k8 import LEAST_VOTES, shares
 from webemotion.lists import Entry
+from webemotion.plain_files import read_plain
 
 KEY = "image_emotion"
 EXPECTED = "a dictionary image -> [[emotion, …] of a worker, …]"
@@ -28,15 +27,12 @@ def read_annotations(path: Path) -> Votes:
     Raises:
         UserError: unreadable or empty file, or another form.
     """
+    held = read_plain(path, EXPECTED)
     try:
-        if path.suffix == ".json":
-            held = json.loads(path.read_text(encoding="utf-8"))
-        else:
-            held = pickles.load(path, EXPECTED)
         of_image = {k: v[KEY] if isinstance(v, dict) else v for k, v in dict(held).items()}
         votes = {str(image): [list(worker) for worker in of] for image, of in of_image.items()}
-    except (OSError, TypeError, ValueError, KeyError) as error:
-        raise UserError(f"{path} cannot be read as votes ({error}); expected {EXPECTED}.") from None
+    except (TypeError, ValueError, KeyError):
+        raise UserError(f"{path} holds no votes; expected {EXPECTED}.") from None
     texts = all(isinstance(v, str) for of in votes.values() for worker in of for v in worker)
     if not votes or not texts:
         raise UserError(f"{path} holds {'no texts' if votes else 'no votes'}; expected {EXPECTED}.")

@@ -1,9 +1,8 @@
 """The projection near the average word vector, nothing else."""
 
 import sys
-from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path[0] = __file__.rpartition("/webemotion/")[0]  # the repository's root, not this folder
 
 from webemotion.train import main
 

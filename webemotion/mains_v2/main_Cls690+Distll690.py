@@ -1,9 +1,8 @@
 """Tags mixed with what the text model predicts."""
 
 import sys
-from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path[0] = __file__.rpartition("/webemotion/")[0]  # the repository's root, not this folder
 
 from webemotion.train import main
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.cli import UserError
-from common.data import pickles
+from webemotion import plain_files
 from webemotion.lists import Entry
 
 
@@ -28,10 +27,7 @@ def read_dictionary(
     """
     if path is None:
         return _from_words(entries, source)
-    path = Path(path)
-    held = _read(path)
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of words; expected word -> number.")
+    held = plain_files.read_dictionary(path, "words; expected word -> number")
     pairs = {(w, n) if isinstance(n, int) else (n, w) for w, n in held.items()}
     try:
         words = {str(word): int(number) for word, number in pairs}
@@ -42,15 +38,6 @@ def read_dictionary(
             f"{path}: the numbers of its {len(words)} words do not run from 0 to {len(words) - 1}."
         )
     return dict(sorted(words.items(), key=lambda pair: pair[1]))
-
-
-def _read(path: Path):
-    if path.suffix != ".json":
-        return pickles.load(path, "a dictionary word -> number")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the dictionary {path} cannot be read ({error}).") from None
 
 
 def _from_words(entries: Sequence[Entry], source: str | Path) -> dict[str, int]:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from common.cli import UserError
 from common.engine.method import Batches, Method, Progress, StepOutput
+from webemotion.metrics import hit_accuracy
 from webemotion.text import models, objective
 
 
@@ -30,8 +31,7 @@ class TextClassifier(Method):
         parts = self.model.parts(batch["tokens"])
         features = (parts["raw"], parts["feature"]) if self.feature_l2 else ()
         losses = objective.text_loss(parts["logits"], batch["target"], *features)
-        predicted = parts["logits"].argmax(dim=1, keepdim=True)
-        hits = (batch["target"].gather(1, predicted) > 0).float().mean()
+        hits = hit_accuracy(parts["logits"].detach(), batch["target"])
         return StepOutput(losses.pop("loss"), {**losses, "hits": hits})
 
     def predict(self, tokens: Tensor) -> Tensor:
@@ -58,9 +58,8 @@ class TextEvaluator:
         logits, targets = torch.cat(logits), torch.cat(targets)
         if not torch.isfinite(logits).all():
             raise UserError("the text model gives NaN or infinite values: try a lower --lr.")
-        predicted, wanted = logits.argmax(dim=1).numpy(), targets.numpy()
         return {
-            "hits": objective.hits(predicted, wanted)[0],
-            "top1": objective.top1(predicted, wanted)[0],
+            "hits": hit_accuracy(logits, targets).item(),
+            "top1": objective.top1_accuracy(logits, targets).item(),
             "loss": objective.text_loss(logits, targets)["loss"].item(),
         }

@@ -15,7 +15,7 @@ import numpy as np
 from common.cli import UserError, entry_point, log_to
 from common.data import pickles
 from common.flags import at_least_0, count
-from webemotion import lists
+from webemotion import lists, plain_files
 from webemotion.text.dictionary import read_dictionary
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,7 @@ def read_vectors(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"there are no word vectors at {path}.")
     if any(suffix in GENSIM for suffix in path.suffixes):
         return _read_word2vec(path)
-    held = pickles.load(path, "a dictionary of word vectors")
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of word vectors.")
+    held = plain_files.read_dictionary(path, "word vectors")
     vectors = {str(word): np.asarray(v, dtype=np.float32).ravel() for word, v in held.items()}
     lengths = {len(vector) for vector in vectors.values()}
     if len(lengths) > 1:

@@ -13,11 +13,11 @@ from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import seeded_images
 from benchmarks.parity.registry import adapter
 from webemotion import data
+from webemotion.catalogue import LOADERS
 from webemotion.checkpoints import MissingTensor, Report, loose_load
 from webemotion.class_names import CLASSES, WORDS, stockemotion690
 from webemotion.images import train_val_split as split_positions
 from webemotion.lists import Entry
-from webemotion.loaders import LOADERS
 from webemotion.method import EmotionMethod
 from webemotion.model import build_network, freeze_all_except_fc
 

@@ -16,7 +16,7 @@ from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
 from common.engine.method import Method, Progress, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
-from webemotion.catalogue import SCRIPTS, Script
+from webemotion.catalogue import SCRIPTS, SIDES, Script
 from webemotion.config import Config
 from webemotion.method import METHODS, Settings
 from webemotion.metrics import Validation
@@ -29,7 +29,7 @@ from webemotion.schedule import (
     scheduling,
 )
 from webemotion.text import models
-from webemotion.text_side import SIDES, TextSide
+from webemotion.text_side import TextSide
 
 CPU = torch.device("cpu")
 
