@@ -117,3 +117,7 @@ SIDES = {name: row_of(Side, row) for name, row in _FILE["text_sides"].items()}
 """Name -> side; ``average``, the mean word vector, needs no model and is read with the images."""
 PUBLISHED: dict[str, str] = _FILE["published"]
 """Published configuration -> a script that reads it, or why there is none."""
+MADE_BY: dict[str, str] = _FILE["made_by"]
+"""Key that names a file or folder -> the command that makes it, with its value as ``{value}``."""
+STAGES: dict[str, str] = _FILE["stages"]
+"""Stage of the paper -> the command that trains it."""

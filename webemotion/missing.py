@@ -6,32 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.cli import UserError
-from webemotion.catalogue import SCRIPTS
+from webemotion.catalogue import MADE_BY, SCRIPTS, STAGES
 from webemotion.config import Config
 
-TWIN = "python -m common.datasets twin webtags --out data/webtags"
-SCRIPT = "python webemotion/{}.py --config_file webemotion/scripts/{}_config.json"
-TAGS = SCRIPT.format(
-    "mains/main_mclss_cross_entropy_v3",
-    "Adobe_Selected690_MultiClass_CrossEntropy_tag_based_v3",
-)
-BRANCHES = SCRIPT.format("mains/main_mclss_2Branch_cosine", "Adobe_Selected690_2Branch")
-JOINT = SCRIPT.format("mains_exp/main_mclss_2Branch_Joint", "Adobe_Selected690_Joint")
-MADE_BY = {
-    **dict.fromkeys(("train_file", "val_file", "data_dir", "text_embed", "idx2tag"), TWIN),
-    **dict.fromkeys(("emotic_file", "emotic_dir"), TWIN),
-    "text_ckpt": (
-        "python -m webemotion.text.train --num_classes 690 --train_file "
-        "data/webtags/data_v6_690_xmas/CNNsplit_tag_label_tag_full_train.pkl "
-        "--tag2idx data/webtags/vocabulary/tag2idx.pkl --out {value}"
-    ),
-    "tag_embeddings": "python -m webemotion.text.embed --text_ckpt {text_ckpt} --out {value}",
-}
-"""Key that names a file or folder -> the command that makes it."""
 TEXT_MODEL = "models/model_best.pth.tar"
 """The text model that stands for one where a configuration names none."""
-FILES = ("train_file", "val_file", "data_dir", "text_ckpt", "text_embed", "idx2tag")
-FILES += ("tag_embeddings", "visual_model", "resume", "emotic_file", "emotic_dir")
+FILES = (*MADE_BY, "visual_model", "resume")
+"""Keys that name files and folders."""
 
 
 def require_files(config: Config, names: Iterable[str], script: str) -> None:
@@ -72,13 +53,13 @@ def _stage_before(script: str) -> str:
     """The command whose checkpoint a script starts from."""
     row = SCRIPTS[script]
     if row.task == "train" and row.text:
-        return TAGS
+        return STAGES["tags"]
     if row.heads == "joint":
-        return JOINT
-    return BRANCHES if row.heads == "2branch" or "2Branch" in script else TAGS
+        return STAGES["joint"]
+    return STAGES["branches" if row.heads == "2branch" or "2Branch" in script else "tags"]
 
 
 def _or_real(name: str) -> str:
-    if MADE_BY.get(name) == TWIN:
+    if MADE_BY.get(name) == MADE_BY["train_file"]:
         return " (a drawn stand-in), or give the path of your own"
     return ", or give the path of your own"

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from common.data import cache, split_files
-from common.flags import (
-    Parser,
-    add_laboratory_flags,
-    add_settings,
-    at_least_0,
-    count,
-    setting,
-)
+from common.flags import Parser, add_laboratory_flags, add_settings, at_least_0, count
 from webemotion.catalogue import SCRIPTS
 from webemotion.method import Settings
 from webemotion.model import TRUNKS
@@ -29,39 +21,17 @@ HELPS = {
 }
 
 
-@dataclass(frozen=True)
-class Flags:
-    """The flags of every script that are this project's own, beyond those of all packages."""
-
-    num_workers: int | None = setting(
-        None, "loader processes; default: workers of the file", type=at_least_0, neutral=True
-    )
-    gpu: int | None = setting(
-        None, "CUDA device; default: gpu of the file", type=at_least_0, neutral=True
-    )
-    resume: str | None = setting(
-        None, "run folder or last.ckpt to go on from, exactly", metavar="PATH", neutral=True
-    )
-    overwrite: bool = setting(False, "replace an existing run folder", neutral=True)
-    max_steps: int | None = setting(
-        None, "leave after this many steps an epoch, after one epoch", type=count, neutral=True
-    )
-    train_text_head: bool = setting(False, "joint scripts: the text head is trained too")
-    keep_schedule: bool = setting(
-        False, "a start_epoch above 0 enters the schedule there, not at its beginning"
-    )
-    best_by_loss: bool = setting(
-        False, "one-branch scripts: the epoch with the lowest loss is the best one"
-    )
-    loose: bool = setting(
-        False, "resume: a run folder's own checkpoint may fit in part, like any other", neutral=True
-    )
-    honour_save_best_only: bool = setting(
-        False, "save_best_only of the configuration is obeyed", neutral=True
-    )
-    skip_missing: bool = setting(
-        False, "images of a list that are not there are left out and counted", neutral=True
-    )
+SWITCHES = {
+    "--train_text_head": "joint scripts: the text head is trained too",
+    "--keep_schedule": "a start_epoch above 0 enters the schedule there, not at its beginning",
+    "--best_by_loss": "one-branch scripts: the epoch with the lowest loss is the best one",
+}
+NEUTRAL_SWITCHES = {
+    "--overwrite": "replace an existing run folder",
+    "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
+    "--honour_save_best_only": "save_best_only of the configuration is obeyed",
+    "--skip_missing": "images of a list that are not there are left out and counted",
+}
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -91,24 +61,20 @@ def build_parser(script: str | None = None) -> Parser:
     ours = add_laboratory_flags(parser, TRUNKS, "resnet50", HELPS)
     parser.set_defaults(image_size=None)
     add = ours.add_argument
-    add(
-        "--script",
-        choices=SCRIPTS,
-        metavar="NAME",
-        default=script,
-        help="which script; each one names itself",
-    )
-    add(
-        "--set",
-        type=assignment,
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        neutral=True,
-        help="a key of the configuration, whatever the file says; may be given repeatedly",
-    )
-    add_settings(Flags, ours, ours)
+    which = "which script; each one names itself"
+    add("--script", choices=SCRIPTS, metavar="NAME", default=script, help=which)
+    keys = "a key of the configuration, whatever the file says; may be given repeatedly"
+    given = {"type": assignment, "action": "append", "default": [], "metavar": "KEY=VALUE"}
+    add("--set", neutral=True, help=keys, **given)
+    processes = "loader processes; default: workers of the configuration, one a core at most"
+    add("--num_workers", type=at_least_0, neutral=True, help=processes)
+    add("--gpu", type=at_least_0, neutral=True, help="CUDA device; default: gpu of the file")
+    add("--resume", metavar="PATH", neutral=True, help="run folder or last.ckpt to go on from")
+    steps = "leave after this many steps an epoch, after one epoch"
+    add("--max_steps", type=count, neutral=True, help=steps)
     split_files.add_flag(ours, "images of train_file to train on")
     cache.add_flags(ours)
+    for flag, text in {**SWITCHES, **NEUTRAL_SWITCHES}.items():
+        add(flag, action="store_true", neutral=flag in NEUTRAL_SWITCHES, help=text)
     add_settings(Settings, ours, ours)
     return parser

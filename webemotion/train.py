@@ -163,6 +163,16 @@ def main(script: str | Path, argv: list[str] | None = None) -> int:
     return entry_point(partial(run, name), argv)
 
 
+def start(name: str, file: str) -> None:
+    """Run a script where it is started, and not where a loader process imports it.
+
+    Args:
+        name, file: its ``__name__`` and ``__file__``.
+    """
+    if name == "__main__":
+        raise SystemExit(main(file))
+
+
 def cli() -> None:
     """``python -m webemotion.train --script NAME --config_file FILE``."""
     words = sys.argv[1:]

@@ -121,10 +121,10 @@ def nearest_report(
     Raises:
         UserError: the embeddings have none of the class names, or another width.
     """
-    words = list(vectors)
-    _check_width(projected, vectors)
+    matrix = np.stack(list(vectors.values()))
+    _check_width(projected, matrix.shape[1])
     try:
-        nearest = scores.nearest_label(projected, words, np.stack(list(vectors.values())), classes)
+        nearest = scores.nearest_label(projected, list(vectors), matrix, classes)
     except ValueError:
         raise UserError(
             f"the embeddings know none of the class names {', '.join(classes)}; embed them with "
@@ -170,19 +170,15 @@ def emotic_report(
     # Targets count categories alphabetically, the word lists have an order of their own.
     words = {category: own.split(",") for category, own in WORDS[variant.words].items()}
     labels = targets[:, [CLASSES["emotic"].index(category) for category in words]].astype(np.int64)
+    if variant.text:
+        rows = _text_rows(variant, config, words, head)
+    else:
+        rows = vector_rows(words, read_vectors(getattr(config, variant.vectors)))
+    _check_width(projected, next(iter(rows.values())).shape[1])
     if variant.kind == "word_max":
-        vectors = read_vectors(getattr(config, variant.vectors))
-        _check_width(projected, vectors)
-        values = scores.best_word_score(projected, vector_rows(words, vectors)[PEACE])[:, None]
+        values = scores.best_word_score(projected, rows[PEACE])[:, None]
         shown = labels[:, [list(words).index(PEACE)]]
         return {"category": PEACE, "ap": float(average_precision(shown, values, np.nan)[0])}
-    if variant.kind == "vectors":
-        vectors = read_vectors(getattr(config, variant.vectors))
-        _check_width(projected, vectors)
-        rows = vector_rows(words, vectors)
-    else:
-        rows = _text_rows(variant, config, words, head)
-        _check_width(projected, {"": next(iter(rows.values()))[0]})
     return category_report(projected, labels, rows)
 
 
@@ -228,8 +224,7 @@ def _length(state: dict, name: str) -> int | None:
     return None if value is None else len(value)
 
 
-def _check_width(projected: np.ndarray, vectors: dict[str, np.ndarray]) -> None:
-    width = len(next(iter(vectors.values())))
+def _check_width(projected: np.ndarray, width: int) -> None:
     if width != projected.shape[1]:
         raise UserError(
             f"the network projects to {projected.shape[1]} numbers, but the word vectors have "

@@ -4,7 +4,6 @@ import sys
 
 sys.path[0] = __file__.rpartition("/webemotion/")[0]  # the repository's root, not this folder
 
-from webemotion.train import main
+from webemotion.train import start
 
-if __name__ == "__main__":
-    raise SystemExit(main(__file__))
+start(__name__, __file__)
