@@ -113,14 +113,13 @@ class ImageList(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict | None:
         if isinstance(key, tuple):
-            index, seed = key
-            with seeded(seed):
-                return self.item(index)
-        return self.item(key)
+            with seeded(key[1]):
+                return self[key[0]]
+        return self.load(self.entry(key))
 
-    def item(self, index: int) -> dict | None:
-        """The item at a place, drawn from the generators as they stand."""
-        return self.load(self.entries[index])
+    def entry(self, index: int) -> Entry:
+        """The entry at a place."""
+        return self.entries[index]
 
     def load(self, entry: Entry) -> dict | None:
         """An entry's image and target."""
@@ -153,14 +152,10 @@ class BalancedList(ImageList):
     def __len__(self) -> int:
         return self.sample_size
 
-    def draw(self) -> Entry:
-        """The next entry, from two draws of Python's generator."""
+    def entry(self, index: int) -> Entry:
+        """An entry from two draws of Python's generator, whatever `index` is."""
         images = self.by_class[random.randint(0, len(self.by_class) - 1)]
         return images[random.randint(0, len(images) - 1)]
-
-    def item(self, index: int) -> dict | None:
-        """An entry that does not depend on `index`."""
-        return self.load(self.draw())
 
 
 def collate(items: list[dict | None]) -> dict[str, torch.Tensor]:

@@ -53,23 +53,10 @@ def write_list(path: str | Path, entries: Iterable[Entry]) -> None:
     """Write an image list in one step; the suffix decides the form, as in :func:`read_list`."""
     path = Path(path)
     if path.suffix not in JSON_LINES:
-        pickles.save([_pickled(entry) for entry in entries], path)
+        pickles.save([list(e if e.tags is not None else e[:2]) for e in entries], path)
         return
     lines = "".join(json.dumps(_json_row(e), ensure_ascii=False) + "\n" for e in entries)
     pickles.write_bytes(lines.encode(), path)
-
-
-def convert(source: str | Path, target: str | Path) -> int:
-    """Rewrite a list in the form that `target`'s suffix asks for; returns its length.
-
-    Raises:
-        UserError: `source` is no list, or `target` exists.
-    """
-    if Path(target).exists():
-        raise UserError(f"{target} exists and is left as it is; give another name.")
-    entries = read_list(source)
-    write_list(target, entries)
-    return len(entries)
 
 
 def check_images(entries: Sequence[Entry], data_dir: str | Path, source: str | Path) -> None:
@@ -165,10 +152,6 @@ def _json_row(entry: Entry) -> dict:
         key = "counts" if label and isinstance(label[0], list) else "labels"
     tags = {} if entry.tags is None else {"tags": entry.tags}
     return {"path": entry.path, key: label, **tags}
-
-
-def _pickled(entry: Entry) -> list:
-    return [entry.path, entry.label, *([] if entry.tags is None else [entry.tags])]
 
 
 def _checked(row: Entry, number: int, source: Path) -> Entry:

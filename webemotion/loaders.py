@@ -28,10 +28,6 @@ def loader_of(name: str, split: str) -> Loader:
     return known[stem]
 
 
-TEXTS = {None: None, "average": "average"}
-"""Text side of a script -> text that its loader gives; ``tokens`` for any other."""
-
-
 def loaders_of(config: Config, row: Script) -> tuple[Loader, Loader]:
     """The training and the validation loader that a configuration names.
 
@@ -53,7 +49,7 @@ def loaders_of(config: Config, row: Script) -> tuple[Loader, Loader]:
                 f"{config.path}: this script takes {kind} an image, but the {split} loader gives "
                 f"{'several classes' if single else 'one class'}."
             )
-    wanted = TEXTS.get(row.text, "tokens")
+    wanted = row.text if row.text in (None, "average") else "tokens"
     if row.method in ("distill", "soft_ne"):
         wanted = "both"
     if train.text != wanted:

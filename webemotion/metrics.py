@@ -123,10 +123,9 @@ def evaluate(metric: str, logits: Tensor, targets: Tensor) -> float:
         logits: [n, C].
         targets: float [n, C], or class numbers int64 [n], where −1 counts as wrong.
     """
-    if metric == "hits":
-        return hit_accuracy(logits, targets).item()
-    if metric == "strongest":
-        return strongest_accuracy(logits, targets).item()
+    if metric in ("hits", "strongest"):
+        accuracy = hit_accuracy if metric == "hits" else strongest_accuracy
+        return accuracy(logits, targets).item()
     if metric == "top1":
         return top_k_accuracy(logits, targets, 1)
     if not targets.is_floating_point():

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -33,10 +34,12 @@ class Program:
     Attributes:
         script: its name in :data:`webemotion.catalogue.SCRIPTS`.
         config: its configuration.
+        kind: of experiment.
     """
 
     script: str
     config: Config
+    kind: ClassVar[type[Experiment]] = Experiment
 
     @property
     def row(self) -> Script:
@@ -51,9 +54,9 @@ class Program:
         """What is trained; or, where nothing is, what writes and tells the results."""
         raise NotImplementedError
 
-    def experiment(self, kind: type[Experiment] = Experiment) -> Experiment:
+    def experiment(self) -> Experiment:
         """The program as a person starts it."""
-        return kind(
+        return self.kind(
             name="webemotion",
             command=f"python webemotion/{self.script}.py",
             quirks=Path(__file__).with_name("quirks.yaml"),
@@ -129,14 +132,12 @@ class Evaluation(Experiment):
 class Evaluating(Program):
     """A program that trains nothing."""
 
+    kind = Evaluation
+
     @property
     def why(self) -> str:
         """Why it trains nothing, for messages."""
         return f"{self.script} trains nothing"
-
-    def experiment(self, kind: type[Experiment] = Evaluation) -> Experiment:
-        """See :class:`Evaluation`."""
-        return super().experiment(kind)
 
     def check(self, args, given_flags: GivenFlags) -> None:
         """Refuse the flags that say something of a training.

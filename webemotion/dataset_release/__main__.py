@@ -119,8 +119,11 @@ def _convert(args) -> None:
 
 
 def _lists(args) -> None:
-    number_of = lists.convert(args.source, args.target)
-    print(f"{args.target}: {number_of} images")
+    if args.target.exists():
+        raise UserError(f"{args.target} exists and is left as it is; give another name.")
+    entries = lists.read_list(args.source)
+    lists.write_list(args.target, entries)
+    print(f"{args.target}: {len(entries)} images")
 
 
 def _run(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from common.cli import UserError
 from webemotion import plain_files
 from webemotion.lists import Entry
+from webemotion.text.tags import numbers_of
 
 
 def read_dictionary(
@@ -54,9 +55,4 @@ def _from_words(entries: Sequence[Entry], source: str | Path) -> dict[str, int]:
 def numbered(entries: Sequence[Entry], tag2idx: dict[str, int]) -> list[Entry]:
     """The same entries with tags as numbers; a word that is not known gets the number V."""
     unknown = len(tag2idx)
-    return [
-        entry._replace(
-            tags=[t if isinstance(t, int) else tag2idx.get(t, unknown) for t in entry.tags or ()]
-        )
-        for entry in entries
-    ]
+    return [e._replace(tags=numbers_of(e.tags or (), tag2idx, unknown)) for e in entries]

@@ -85,8 +85,7 @@ def build_parser() -> Parser:
     add("--val_file", type=Path, help="list; default: a part of --train_file is held out")
     add("--val_count", type=count, help="sentences held out; default: as published")
     add("--tag2idx", type=Path, help="dictionary word -> number; needed where tags are numbers")
-    out = f"checkpoint to write, e.g. models/text{SUFFIX}"
-    add("--out", type=Path, required=True, neutral=True, help=out)
+    add("--out", type=Path, required=True, neutral=True, help=f"checkpoint to write, *{SUFFIX}")
     add("--family", choices=tuple(models.FORMS), default="dan2", help="the authors' module")
     add("--model", default="CNN", help="the authors' class, see webemotion/text/models.py")
     add("--num_classes", type=count, default=8, help="8 emotions, or 690 tags")
@@ -101,17 +100,12 @@ def build_parser() -> Parser:
     add("--sent_len", type=count, default=100, help="words a sentence")
     add("--drop", type=number(float, low=0, below=1), default=DROP, help="share of words left out")
     add("--train_words", action="store_true", help="v2: train the word vectors too")
-    add(
-        "--clip", type=number(float, low=0), default=0.0, help="gradient norm; 0 as published: none"
-    )
+    add("--clip", type=number(float, low=0), default=0.0, help="gradient norm; 0: none")
     add("--seed", type=at_least_0, default=0, help="of everything")
     add("--device", default="auto", neutral=True, help="auto, cpu, cuda or cuda:N")
-    resume = "last.ckpt of a run to go on with"
-    add("--resume", type=Path, metavar="PATH", neutral=True, help=resume)
-    replace = "replace an earlier checkpoint and its run"
-    add("--overwrite", action="store_true", neutral=True, help=replace)
-    stop = "leave, resumable, after it"
-    add("--stop_after_epoch", type=at_least_0, default=0, neutral=True, help=stop)
+    add("--resume", type=Path, metavar="PATH", neutral=True, help="run or last.ckpt to go on with")
+    add("--overwrite", action="store_true", neutral=True, help="replace a checkpoint and its run")
+    add("--stop_after_epoch", type=at_least_0, default=0, neutral=True, help="leave, resumable")
     return parser
 
 

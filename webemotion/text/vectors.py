@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,8 +56,6 @@ def _read_word2vec(path: Path) -> dict[str, np.ndarray]:
 
 
 def _gensim(module: str, purpose: str):
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError:
