@@ -133,8 +133,8 @@ class Lines(Callback):
         """Log loss and rate."""
         step, steps = trainer.progress.step, trainer.progress.steps_per_epoch
         if step % self.frequency == 0:
-            place = f"epoch {trainer.progress.epoch}, step {step} of {steps}"
-            log.info("%s: loss %.4f, lr %g", place, output.loss.item(), trainer.rate_used)
+            when = f"epoch {trainer.progress.epoch}, step {step} of {steps}"
+            log.info("%s: loss %.4f, lr %g", when, output.loss.item(), trainer.rate_used)
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
         """Count what could not be read."""

@@ -19,13 +19,13 @@ def loader_of(name: str, split: str) -> Loader:
     """
     stem = name.removesuffix(f"_{split}")
     plain = {n: row for n, row in LOADERS.items() if not (row.balanced or row.text)}
-    known = LOADERS if split == "train" else plain
-    if stem not in known:
+    allowed = LOADERS if split == "train" else plain
+    if stem not in allowed:
         raise UserError(
             f"the {split} loader '{name}' is unknown; known are "
-            f"{', '.join(f'{n}_{split}' for n in known)}."
+            f"{', '.join(f'{n}_{split}' for n in allowed)}."
         )
-    return known[stem]
+    return allowed[stem]
 
 
 def loaders_of(config: Config, row: Script) -> tuple[Loader, Loader]:

@@ -34,12 +34,12 @@ def sentence_reader(
     if kind == "tokens":
         size, length = text.vocab_size, config.sent_len
 
-        def known(tags: list) -> list[int]:  # a word that the vocabulary lacks is number V
+        def ids(tags: list) -> list[int]:  # a word that the vocabulary lacks is number V
             return numbers_of(tags, text.tag2idx, size)
 
-        tagged = [e if e.tags is None else e._replace(tags=known(e.tags)) for e in entries]
+        tagged = [e if e.tags is None else e._replace(tags=ids(e.tags)) for e in entries]
         check_tags(tagged, size, config.train_file)
-        return lambda tags: {"tokens": pad_tags([known(tags)], size, length)[0]}
+        return lambda tags: {"tokens": pad_tags([ids(tags)], size, length)[0]}
     without = next((entry.path for entry in entries if entry.tags is None), None)
     if without is not None:
         raise UserError(f"{config.train_file}: {without} has no tags, which this loader needs.")

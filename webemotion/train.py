@@ -18,9 +18,10 @@ from common.cli import UserError, entry_point
 from common.engine.experiment import Parts
 from common.engine.trainer import Recipe
 from common.flags import GivenFlags
-from webemotion import authors_files, checkpoints, config, data, images, sentences, sources
+from webemotion import authors_files, checkpoints, data, images, sentences, sources
 from webemotion.build import build_method
 from webemotion.catalogue import SCRIPTS
+from webemotion.config import load, read_by
 from webemotion.images import Lists
 from webemotion.loaders import Loader, loaders_of
 from webemotion.metrics import Validation, second_k
@@ -44,7 +45,7 @@ class Training(Program):
 
     def require(self, idle: set[str]) -> None:
         """Refuse to start without a file that is read, `idle` ones apart."""
-        names = config.read_by(self.row) - idle
+        names = read_by(self.row) - idle
         require_files(self.config, [name for name in FILES if name in names], self.script)
 
     def build(self, args, lists: Lists, device: torch.device) -> Parts:
@@ -53,45 +54,45 @@ class Training(Program):
         Raises:
             UserError: weights or sizes that do not fit, or nothing is left to train.
         """
-        settings, row = self.config, self.row
-        train, val = loaders_of(settings, row)
-        method, text = build_method(settings, row, args)
+        config, row = self.config, self.row
+        train, val = loaders_of(config, row)
+        method, text = build_method(config, row, args)
         method.to(device)  # an earlier optimiser's momentum goes where its parameters are
         earlier = {}
         if not args.resume:
-            earlier = checkpoints.starting_weights(method.model, settings, row.start, args.loose)
-        start = int(earlier["epoch"]) if earlier else settings.start_epoch
-        if start >= settings.epochs:
+            earlier = checkpoints.starting_weights(method.model, config, row.start, args.loose)
+        start = int(earlier["epoch"]) if earlier else config.start_epoch
+        if start >= config.epochs:
             raise UserError(
-                f"start_epoch {start} is not before epochs {settings.epochs}; nothing is left to "
+                f"start_epoch {start} is not before epochs {config.epochs}; nothing is left to "
                 "train."
             )
-        if settings.freeze:
+        if config.freeze:
             log.info("frozen but for %s", ", ".join(freeze_all_except_fc(method.model)))
         optimizer = build_optimizer(
-            method.parameters(), settings.lr, settings.momentum, settings.weight_decay
+            method.parameters(), config.lr, config.momentum, config.weight_decay
         )
         if earlier:
-            go_on_with(optimizer, earlier["optimizer"], settings)
-        scheduler, callbacks = scheduling(optimizer, settings, start if args.keep_schedule else 0)
+            go_on_with(optimizer, earlier["optimizer"], config)
+        scheduler, callbacks = scheduling(optimizer, config, start if args.keep_schedule else 0)
         pin = device.type == "cuda"
         stream = data.stream(
             lists.train,
-            settings,
+            config,
             train,
-            sentences.sentence_reader(train.text, settings, text, lists.train),
+            sentences.sentence_reader(train.text, config, text, lists.train),
             args.num_workers,
             pin,
-            sources.opener(args, lists.listed, settings, data.train_view(settings.image_size)),
+            sources.opener(args, lists.listed, config, data.train_view(config.image_size)),
         )
         by_loss = args.best_by_loss and row.saves == "all_best"
-        files = authors_files.AuthorsFiles.of(settings, row, args, by_loss, earlier)
+        files = authors_files.AuthorsFiles.of(config, row, args, by_loss, earlier)
         return Parts(
             method,
             optimizer,
             {"train": stream},
             Recipe(
-                start + 1 if args.max_steps else settings.epochs,
+                start + 1 if args.max_steps else config.epochs,
                 min(stream.steps, args.max_steps or stream.steps),
                 start_epoch=start,
                 metric="loss" if by_loss else row.metric,
@@ -101,17 +102,17 @@ class Training(Program):
             ),
             scheduler,
             self.evaluators(args, lists, val, pin),
-            callbacks=(files, authors_files.Lines(settings.print_freq), *callbacks),
+            callbacks=(files, authors_files.Lines(config.print_freq), *callbacks),
         )
 
     def evaluators(self, args, lists: Lists, val: Loader, pin: bool) -> dict[str, Validation]:
         """``test`` on ``val_file`` and, where images were held out, ``val`` on them."""
-        settings, k = self.config, second_k(self.row.top_k, self.config.num_classes)
-        view = data.val_view(settings.image_size, settings.resize)
+        config, k = self.config, second_k(self.row.top_k, self.config.num_classes)
+        view = data.val_view(config.image_size, config.resize)
 
         def validation(entries) -> Validation:
-            opener = sources.opener(args, entries, settings, view)
-            batches = data.validation_batches(entries, settings, val, args.num_workers, pin, opener)
+            opener = sources.opener(args, entries, config, view)
+            batches = data.validation_batches(entries, config, val, args.num_workers, pin, opener)
             return Validation(batches, self.row.metric, k)
 
         held_out = {} if lists.val is None else {"val": validation(lists.val)}
@@ -132,12 +133,12 @@ def program(script: str, argv: list[str]) -> Program:
         changes["pretrained"] = str(args.pretrained)
     if "backbone" in given_flags:
         changes["depth"] = args.backbone
-    values = config.load(args.config_file, script, changes)
+    config = load(args.config_file, script, changes)
     task = SCRIPTS[script].task
-    if task == "train" and not values.evaluate:
-        return Training(script, values)
+    if task == "train" and not config.evaluate:
+        return Training(script, config)
     module = importlib.import_module(f"webemotion.{'validate' if task == 'train' else task}")
-    return module.PROGRAM(script, values)
+    return module.PROGRAM(script, config)
 
 
 def run(script: str, argv: list[str]) -> int:
@@ -178,11 +179,11 @@ def cli() -> None:
     words = sys.argv[1:]
     if "--script" not in words[:-1]:
         raise SystemExit("error: --script NAME is needed; see --help of any script.")
-    place = words.index("--script")
-    name = words[place + 1]
+    at = words.index("--script")
+    name = words[at + 1]
     if name not in SCRIPTS:
         raise SystemExit(f"error: --script {name} is unknown; known are {', '.join(SCRIPTS)}.")
-    raise SystemExit(main(name, [*words[:place], *words[place + 2 :]]))
+    raise SystemExit(main(name, [*words[:at], *words[at + 2 :]]))
 
 
 if __name__ == "__main__":

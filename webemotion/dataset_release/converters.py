@@ -87,9 +87,9 @@ def convert_emotic(source: Path, crops: Path) -> ImageLists:
                 if crop is None or not labels:
                     empty += 1
                     continue
-                place = f"{split}/{path.stem}_{k}.png"
-                _save(crop, crops / place)
-                entries.append(Entry(place, sorted(labels)))
+                name = f"{split}/{path.stem}_{k}.png"
+                _save(crop, crops / name)
+                entries.append(Entry(name, sorted(labels)))
         if empty:
             log.warning("%s: %d people without a box in the image or a category", split, empty)
     return out

@@ -26,9 +26,9 @@ def preview_url(url: str) -> str:
     The part of the file name before its first underscore becomes ``240``; a name without an
     underscore becomes ``240`` alone, and its extension is lost, as published.
     """
-    place, slash, name = url.rpartition("/")
+    folder, slash, name = url.rpartition("/")
     _, underscore, rest = name.partition("_")
-    return f"{place}{slash}{PREVIEW}{underscore}{rest}"
+    return f"{folder}{slash}{PREVIEW}{underscore}{rest}"
 
 
 def read_links(path: Path, preview: bool = False) -> list[Link]:
@@ -72,7 +72,7 @@ def _link(cells: list[str], where: str, preview: bool) -> Link:
     if len(cells) > 2 or not url.startswith(SCHEMES) or not parts.netloc:
         raise UserError(f"{where}: '{url}' is no http or https link.")
     path = cells[0] if len(cells) == 2 else unquote(parts.path.rpartition("/")[2])
-    place = PurePosixPath(path)
-    if not path or place.is_absolute() or ".." in place.parts or "\\" in path:
+    parsed = PurePosixPath(path)
+    if not path or parsed.is_absolute() or ".." in parsed.parts or "\\" in path:
         raise UserError(f"{where}: the path '{path}' does not stay in the folder.")
     return Link(path, preview_url(url) if preview else url)

@@ -44,9 +44,9 @@ def read_dictionary(
 def _from_words(entries: Sequence[Entry], source: str | Path) -> dict[str, int]:
     tags = {tag for entry in entries for tag in entry.tags or ()}
     if not tags or any(isinstance(tag, int) for tag in tags):
-        found = "numbers" if tags else "absent"
+        form = "numbers" if tags else "absent"
         raise UserError(
-            f"the tags of {source} are {found}, so the words are not known; give their dictionary "
+            f"the tags of {source} are {form}, so the words are not known; give their dictionary "
             "by --tag2idx."
         )
     return {word: number for number, word in enumerate(sorted(tags))}

@@ -169,9 +169,9 @@ def build(
         return TextTransformation(word_dim, filter_num, num_classes)
     form = FORMS.get(family, {}).get(name)
     if form is None:
-        known = "; ".join(f"{key}: {', '.join(forms)}" for key, forms in FORMS.items())
+        names = "; ".join(f"{key}: {', '.join(forms)}" for key, forms in FORMS.items())
         raise UserError(
-            f"there is no sentence model {name} in the family {family}. Known: {known}."
+            f"there is no sentence model {name} in the family {family}. Known: {names}."
         )
     if form.broken:
         raise UserError(

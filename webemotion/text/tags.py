@@ -93,6 +93,6 @@ def ids_and_embedding(
         (int64 [max_len], float32 [dim]).
     """
     words = [idx2tag[number] for number in sentence if number in idx2tag]
-    known = [tag2cls[word] for word in words if word in tag2cls]
-    tokens = pad_tags([known], vocab_size, max_len)[0]
+    ids = [tag2cls[word] for word in words if word in tag2cls]
+    tokens = pad_tags([ids], vocab_size, max_len)[0]
     return tokens, average_embedding(sentence, idx2tag, embeddings, dim)

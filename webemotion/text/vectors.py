@@ -81,8 +81,13 @@ def train_vectors(
     window = max(len(sentence) for sentence in sentences)
     model = models.Word2Vec(
         [list(sentence) for sentence in sentences],
-        **{"vector_size": dim, "window": window, "min_count": 1, "sg": 1, "workers": 1},
-        **{"epochs": epochs, "seed": seed},
+        vector_size=dim,
+        window=window,
+        min_count=1,
+        sg=1,
+        workers=1,
+        epochs=epochs,
+        seed=seed,
     )
     return {word: np.asarray(model.wv[word]) for word in model.wv.index_to_key}
 
@@ -99,16 +104,16 @@ def word_table(
         UserError: the vectors have another length than `dim`.
     """
     table = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, (len(tag2idx) + 2, dim))
-    known = 0
+    filled = 0
     for word, number in tag2idx.items():
         vector = vectors.get(word)
         if vector is None:
             continue
         if len(vector) != dim:
             raise UserError(f"the word vectors have {len(vector)} numbers, but word_dim is {dim}.")
-        table[number], known = vector, known + 1
+        table[number], filled = vector, filled + 1
     table[-1] = 0
-    log.info("%d of %d words have a vector; the others are drawn", known, len(tag2idx))
+    log.info("%d of %d words have a vector; the others are drawn", filled, len(tag2idx))
     return table.astype(np.float32)
 
 
