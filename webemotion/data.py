@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +67,8 @@ def class_of(label) -> int:
 # --- views ----------------------------------------------------------------------------------------
 
 
-def train_view(size: int = 224) -> v2.Compose:
-    """A random part of the image at `size`, flipped or not; the published training view."""
-    return crop_view(size)
+train_view = crop_view
+"""A random part of the image, flipped or not: the published training view."""
 
 
 def val_view(size: int = 224, resize: int = 256) -> v2.Compose:
@@ -140,14 +141,17 @@ class BalancedList(ImageList):
     """A class by chance, then an image of it by chance, whatever place is asked for.
 
     Args:
-        by_class: entries of each class.
+        entries, settings: as for :class:`ImageList`.
         sample_size: length of an epoch.
-        settings: as for :class:`ImageList`.
     """
 
-    def __init__(self, by_class: Sequence[Sequence[Entry]], sample_size: int, *settings):
-        super().__init__([], *settings)
-        self.by_class, self.sample_size = by_class, sample_size
+    def __init__(self, entries: Sequence[Entry], *settings, sample_size: int):
+        super().__init__(entries, *settings)
+        self.sample_size = sample_size
+        by_class: dict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            by_class[class_of(entry.label)].append(entry)
+        self.by_class = [by_class[k] for k in sorted(by_class)]
 
     def __len__(self) -> int:
         return self.sample_size
@@ -183,17 +187,11 @@ def stream(
     open_image: Opener = open_rgb,
 ) -> PassStream:
     """One shuffled pass over the training list an epoch, its last, smaller batch included."""
-    view = train_view(config.image_size)
-    settings = (config.data_dir, view, loader, config.num_classes, sentence, open_image)
+    kind = ImageList
     if loader.balanced:
-        by_class: dict[int, list[Entry]] = {}
-        for entry in entries:
-            by_class.setdefault(class_of(entry.label), []).append(entry)
-        images = BalancedList(
-            [by_class[k] for k in sorted(by_class)], config.sample_size, *settings
-        )
-    else:
-        images = ImageList(entries, *settings)
+        kind = partial(BalancedList, sample_size=config.sample_size)
+    view = train_view(config.image_size)
+    images = kind(entries, config.data_dir, view, loader, config.num_classes, sentence, open_image)
     return PassStream(
         images,
         config.batch_size,

@@ -16,8 +16,6 @@ from common.engine.method import Method, Progress
 from common.metrics.classification import top_k_accuracy
 from webemotion import objective
 
-METRICS = ("hits", "strongest", "top1", "map")
-
 
 def hit_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
     """Share of rows whose largest logit is at a class with a target above 0, scalar.
@@ -75,7 +73,7 @@ class Validation:
 
     Args:
         loader: batches with ``image`` and ``target`` (float [n, C], or int64 [n]).
-        metric: one of :data:`METRICS`.
+        metric: ``hits``, ``strongest``, ``top1`` or ``map``.
         top_k: also report the accuracy among so many.
     """
 
@@ -117,7 +115,7 @@ class Validation:
 
 
 def evaluate(metric: str, logits: Tensor, targets: Tensor) -> float:
-    """One of :data:`METRICS`, in 0..1.
+    """One of the metrics, in 0..1.
 
     Args:
         logits: [n, C].

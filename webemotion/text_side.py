@@ -71,11 +71,8 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     side, source = SIDES[name], Path(config.text_ckpt)
     held = checkpoint.load(source)
     sizes = (held.vocab_size, config.sent_len, config.word_dim, config.filter_dim)
-    try:
-        with torch.random.fork_rng(devices=()):  # what follows draws as if there were no text side
-            model = models.build(side.family, side.model, *sizes, held.classes or 1)
-    except ValueError as error:
-        raise UserError(f"{config.path}: {error}") from None
+    with torch.random.fork_rng(devices=()):  # what follows draws as if there were no text side
+        model = models.build(side.family, side.model, *sizes, held.classes or 1)
     lacking = checkpoint.load_into(model, held, source)
     if lacking:
         raise UserError(

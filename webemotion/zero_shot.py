@@ -123,13 +123,7 @@ def nearest_report(
     """
     matrix = np.stack(list(vectors.values()))
     _check_width(projected, matrix.shape[1])
-    try:
-        nearest = scores.nearest_label(projected, list(vectors), matrix, classes)
-    except ValueError:
-        raise UserError(
-            f"the embeddings know none of the class names {', '.join(classes)}; embed them with "
-            "`python -m webemotion.text.embed`."
-        ) from None
+    nearest = scores.nearest_label(projected, list(vectors), matrix, classes)
     missing = [name for name in classes if name not in nearest.label_words]
     if missing or nearest.label_words != sorted(classes):
         log.warning(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics.pairwise import cosine_similarity
 
+from common.cli import UserError
 from webemotion.metrics import average_precision
 
 TOP = 10
@@ -65,11 +66,14 @@ def nearest_label(
         classes: class names; those that the dictionary lacks cannot be predicted.
 
     Raises:
-        ValueError: the dictionary has none of the class names.
+        UserError: the dictionary has none of the class names.
     """
     places = [k for k, word in enumerate(words) if word in set(classes)]
     if not places:
-        raise ValueError("none of the class names is in the dictionary")
+        raise UserError(
+            f"the embeddings know none of the class names {', '.join(classes)}; embed them with "
+            "`python -m webemotion.text.embed`."
+        )
     tags = cosine_similarity(projected, vectors)
     labels = cosine_similarity(projected, vectors[places])
     return Nearest(

@@ -86,7 +86,7 @@ class SentenceModel(nn.Module):
     ):
         super().__init__()
         if form.square and filter_num != word_dim:
-            raise ValueError(
+            raise UserError(
                 f"this sentence model needs filter_num = word_dim; found {filter_num} and "
                 f"{word_dim}."
             )
@@ -162,8 +162,7 @@ def build(
         name: the class, e.g. ``CNN_Embed_v2``; ``Text_Transformation`` of ``dan2`` too.
 
     Raises:
-        UserError: no such class, or one that cannot run.
-        ValueError: F and W differ where they must not.
+        UserError: no such class, one that cannot run, or F and W differ where they must not.
     """
     if (family, name) == ("dan2", "Text_Transformation"):
         return TextTransformation(word_dim, filter_num, num_classes)

@@ -156,10 +156,7 @@ def build_model(args, tag2idx: dict[str, int]) -> models.SentenceModel:
         log.info("%s has no logits: %s, of which it is a part, is trained", args.model, name)
     static = args.family == "v2" and not args.train_words
     sizes = (len(tag2idx), args.sent_len, args.word_dim, args.filter_dim, args.num_classes)
-    try:
-        model = models.build(args.family, name, *sizes, static)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    model = models.build(args.family, name, *sizes, static)
     if not isinstance(model, models.SentenceModel):
         raise UserError(f"{name} is no sentence model; it is trained with the images.")
     if args.feature_l2 and args.word_dim != args.filter_dim:
