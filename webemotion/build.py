@@ -29,9 +29,9 @@ def build_model(
     """
     if config.arch in ARCHS and ARCHS[config.arch][1] != row.heads:
         fits = [name for name, (_, heads) in ARCHS.items() if heads == row.heads]
-        lacks = "no projection" if row.task == "zero_shot" else "other outputs"
+        has = "no projection that" if row.task == "zero_shot" else "other outputs than"
         raise UserError(
-            f"{config.path}: arch '{config.arch}' has {lacks} than this script takes; "
+            f"{config.path}: arch '{config.arch}' has {has} this script takes; "
             f"expected one of {', '.join(fits)}."
         )
     return build_network(

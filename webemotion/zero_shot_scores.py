@@ -12,8 +12,6 @@ from sklearn.metrics.pairwise import cosine_similarity
 from common.cli import UserError
 from webemotion.metrics import average_precision
 
-TOP = 10
-
 
 @dataclass(frozen=True)
 class Nearest:
@@ -22,16 +20,12 @@ class Nearest:
     Attributes:
         label_words: the words of the dictionary that are class names, in the dictionary's order.
         label_similarity: cosines float32 [N, labels].
-        tag_similarity: cosines float32 [N, T] with every word, class names included.
         pred_index: int64 [N], positions in `label_words`.
-        top: int64 [N, up to 10], numbers of the most similar words, best first.
     """
 
     label_words: list[str]
     label_similarity: np.ndarray
-    tag_similarity: np.ndarray
     pred_index: np.ndarray
-    top: np.ndarray
 
     @property
     def pred_word(self) -> list[str]:
@@ -68,21 +62,14 @@ def nearest_label(
     Raises:
         UserError: the dictionary has none of the class names.
     """
-    places = [k for k, word in enumerate(words) if word in set(classes)]
-    if not places:
+    numbers = [k for k, word in enumerate(words) if word in set(classes)]
+    if not numbers:
         raise UserError(
             f"the embeddings know none of the class names {', '.join(classes)}; embed them with "
             "`python -m webemotion.text.embed`."
         )
-    tags = cosine_similarity(projected, vectors)
-    labels = cosine_similarity(projected, vectors[places])
-    return Nearest(
-        [words[k] for k in places],
-        labels,
-        tags,
-        labels.argmax(axis=1),
-        np.argsort(-tags, axis=1, kind="stable")[:, :TOP],
-    )
+    similarity = cosine_similarity(projected, vectors[numbers])
+    return Nearest([words[k] for k in numbers], similarity, similarity.argmax(axis=1))
 
 
 def category_scores(projected: np.ndarray, rows: Mapping[str, np.ndarray]) -> np.ndarray:

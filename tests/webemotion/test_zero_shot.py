@@ -54,7 +54,6 @@ def test_nearest_word_by_hand():
     assert found.label_words == ["joy", "anger"] and found.pred_word == ["joy", "anger"]
     assert found.pred_index.tolist() == [0, 1]
     assert found.label_similarity[1] == pytest.approx([1 / 26**0.5, 5 / 26**0.5])
-    assert found.top[0].tolist() == [1, 0, 2]
     # Classes count alphabetically, label words as the dictionary has them.
     assert found.accuracy([1, 0]) == 0.0
     assert found.accuracy_by_name([1, 0], ("anger", "joy")) == 1.0

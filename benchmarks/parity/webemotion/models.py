@@ -136,12 +136,11 @@ def collate(case: Case) -> dict:
 def category_sampler(case: Case) -> dict:
     """Class-balanced draws."""
     p = case.params
-    by_class = [
-        [Entry(f"r/c{k}/{i}.jpg", k) for i in range(count)] for k, count in enumerate(p["counts"])
+    listed = [
+        Entry(f"r/c{k}/{i}.jpg", k) for k, count in enumerate(p["counts"]) for i in range(count)
     ]
-    images = data.BalancedList(
-        by_class, p["sample_size"], "", None, LOADERS["categorical"], len(by_class)
-    )
+    settings = ("", None, LOADERS["categorical"], len(p["counts"]))
+    images = data.BalancedList(listed, *settings, sample_size=p["sample_size"])
     random.seed(p["seed"])
     drawn = [images.entry(k) for k in range(p["n"])]
     return {
