@@ -62,13 +62,22 @@ def build_parser(script: str | None = None) -> Parser:
     parser.set_defaults(image_size=None)
     add = ours.add_argument
     add("--script", choices=SCRIPTS, metavar="NAME", default=script, help="each names itself")
-    keys = "a key of the configuration, whatever the file says; may be given repeatedly"
-    given = {"type": assignment, "action": "append", "default": [], "metavar": "KEY=VALUE"}
-    add("--set", neutral=True, help=keys, **given)
-    add("--num_workers", type=at_least_0, neutral=True, help="default: workers of the file")
+    add(
+        "--set",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        neutral=True,
+        help="a key of the configuration, whatever the file says; may be given repeatedly",
+    )
+    add(
+        "--num_workers", type=at_least_0, neutral=True, help="loaders; default: workers of the file"
+    )
     add("--gpu", type=at_least_0, neutral=True, help="CUDA device; default: gpu of the file")
     add("--resume", metavar="PATH", neutral=True, help="run folder or last.ckpt to go on from")
-    add("--max_steps", type=count, neutral=True, help="leave after so many, in one epoch")
+    steps = "leave after this many steps an epoch, after one epoch"
+    add("--max_steps", type=count, neutral=True, help=steps)
     split_files.add_flag(ours, "images of train_file to train on")
     cache.add_flags(ours)
     for flag, text in {**SWITCHES, **NEUTRAL_SWITCHES}.items():

@@ -85,7 +85,7 @@ def build_parser() -> Parser:
     add("--val_file", type=Path, help="list; default: a part of --train_file is held out")
     add("--val_count", type=count, help="sentences held out; default: as published")
     add("--tag2idx", type=Path, help="dictionary word -> number; needed where tags are numbers")
-    add("--out", type=Path, required=True, neutral=True, help=f"checkpoint to write, *{SUFFIX}")
+    add("--out", type=Path, required=True, neutral=True, help="to write, e.g. models/text.pth.tar")
     add("--family", choices=tuple(models.FORMS), default="dan2", help="the authors' module")
     add("--model", default="CNN", help="the authors' class, see webemotion/text/models.py")
     add("--num_classes", type=count, default=8, help="8 emotions, or 690 tags")
