@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.cli import UserError
 from webemotion.catalogue import MADE_BY, SCRIPTS, STAGES
-from webemotion.config import Config
+from webemotion.config import Config, read_by
 
 TEXT_MODEL = "models/model_best.pth.tar"
 """The text model that stands for one where a configuration names none."""
@@ -32,6 +32,12 @@ def require_files(config: Config, names: Iterable[str], script: str) -> None:
             f"{name} of {config.path}, {value}, is not there; make it with "
             f"`{_maker(config, name, value, script)}`{_or_real(name)}."
         )
+
+
+def require_read(config: Config, script: str, idle: set[str]) -> None:
+    """Refuse to start without a file that a script reads, `idle` ones apart."""
+    names = read_by(SCRIPTS[script]) - idle
+    require_files(config, [name for name in FILES if name in names], script)
 
 
 def _maker(config: Config, name: str, value: str, script: str) -> str:

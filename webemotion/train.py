@@ -21,11 +21,11 @@ from common.flags import GivenFlags
 from webemotion import authors_files, checkpoints, data, images, sentences, sources
 from webemotion.build import build_method
 from webemotion.catalogue import SCRIPTS
-from webemotion.config import load, read_by
+from webemotion.config import load
 from webemotion.images import Lists
 from webemotion.loaders import Loader, loaders_of
 from webemotion.metrics import Validation, second_k
-from webemotion.missing import FILES, require_files
+from webemotion.missing import require_read
 from webemotion.model import freeze_all_except_fc
 from webemotion.options import build_parser
 from webemotion.program import Program
@@ -40,13 +40,9 @@ class Training(Program):
     def read(self, args, given_flags: GivenFlags) -> Lists:
         """Both lists, and the part that is held out."""
         train, val = loaders_of(self.config, self.row)
-        self.require({"visual_model", "resume"} if args.resume else set())
+        idle = {"visual_model", "resume"} if args.resume else set()
+        require_read(self.config, self.script, idle)
         return images.read(self.config, train, val, args)
-
-    def require(self, idle: set[str]) -> None:
-        """Refuse to start without a file that is read, `idle` ones apart."""
-        names = read_by(self.row) - idle
-        require_files(self.config, [name for name in FILES if name in names], self.script)
 
     def build(self, args, lists: Lists, device: torch.device) -> Parts:
         """Network, method, optimiser, stream and validation.

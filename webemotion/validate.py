@@ -10,6 +10,7 @@ from webemotion import authors_files, checkpoints, images
 from webemotion.build import build_method
 from webemotion.images import Lists
 from webemotion.loaders import loaders_of
+from webemotion.missing import require_read
 from webemotion.program import Evaluating, Finish
 from webemotion.train import Training
 
@@ -25,7 +26,7 @@ class Validating(Evaluating, Training):
     def read(self, args, given_flags: GivenFlags) -> Lists:
         """The list to validate on."""
         _, val = loaders_of(self.config, self.row)
-        self.require({"train_file"})
+        require_read(self.config, self.script, {"train_file"})
         return images.read(self.config, None, val, args)
 
     def build(self, args, lists: Lists, device: torch.device) -> Finish:

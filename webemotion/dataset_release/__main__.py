@@ -35,23 +35,20 @@ def _parser() -> Parser:
     tags.add_argument("--labels", choices=tag_split.FORMS, default="labels", help="form of entries")
     _out(tags, "folder of train.* and test.*")
 
-    text = "fetch images from a list of links, politely; goes on where it was"
-    fetch = command(_download, "download", text)
+    fetch = command(_download, "download", "fetch images from links, politely; may be gone on with")
     fetch.add_argument("--links", type=Path, required=True, help="URL, or path<TAB>URL, a line")
     fetch.add_argument("--out", type=Path, required=True, help="folder of the images")
     fetch.add_argument("--preview", action="store_true", help="fetch the previews of 240 pixels")
     manners = fetch.add_argument_group("manners")
     add_settings(download.Manners, manners, manners)
 
-    text = "a download to image lists; EMOTIC's people to crops too"
-    turn = command(_convert, "convert", text)
+    turn = command(_convert, "convert", "a download to image lists; EMOTIC's people to crops too")
     turn.add_argument("name", choices=("emotic", *converters.READERS), help="dataset")
     turn.add_argument("--source", type=Path, required=True, help="the download")
     turn.add_argument("--crops", type=Path, help="emotic: folder of the crops; default: OUT/crops")
     _out(turn, "folder of the lists")
 
-    text = "a list between pickle and JSON Lines; the suffixes say which"
-    lines = command(_lists, "lists", text)
+    lines = command(_lists, "lists", "a list between pickle and JSON Lines; the suffixes say which")
     lines.add_argument("source", type=Path)
     lines.add_argument("target", type=Path)
     return parser

@@ -7,7 +7,6 @@ image is decoded before it is put in its place, in one step; what is there is no
 from __future__ import annotations
 
 import io
-import logging
 import threading
 import time
 import urllib.error
@@ -26,8 +25,6 @@ from common.cli import UserError
 from common.files import replacing
 from common.flags import number, setting
 from webemotion.dataset_release.links import Link
-
-log = logging.getLogger(__name__)
 
 AGENT = "emotionlab-downloader/0.1 (research; honours Retry-After)"
 WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}

@@ -7,7 +7,6 @@ alphabetical order, so that label numbers and class numbers agree where all clas
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from common.data import pickles
 from common.datasets.readers.lists import read_lines
 from webemotion.text import checkpoint, models
 from webemotion.text.dictionary import read_dictionary
-
-log = logging.getLogger(__name__)
 
 OUTPUTS = ("hidden", "bn", "avg")
 

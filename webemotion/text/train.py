@@ -18,7 +18,7 @@ from common.data.streams import PassStream, eval_loader
 from common.engine.experiment import Experiment, Parts
 from common.engine.run_folder import RunFolder
 from common.engine.trainer import Callback, Recipe, Trainer
-from common.flags import GivenFlags, Parser, at_least_0, count, number
+from common.flags import GivenFlags
 from webemotion import lists
 from webemotion.images import Listed
 from webemotion.schedule import milestones_of
@@ -26,7 +26,7 @@ from webemotion.text import checkpoint, models
 from webemotion.text.data import Sentences, hold_out
 from webemotion.text.dictionary import numbered, read_dictionary
 from webemotion.text.method import TextClassifier, TextEvaluator
-from webemotion.text.tags import DROP
+from webemotion.text.options import COMMAND, build_parser
 from webemotion.text.vectors import read_vectors, word_table
 
 log = logging.getLogger(__name__)
@@ -73,40 +73,6 @@ class KeepBest(Callback):
     def on_fit_end(self, trainer: Trainer) -> None:
         """Say where it is."""
         print(f"text checkpoint: {self.path}")
-
-
-def build_parser() -> Parser:
-    """The flags."""
-    parser = Parser(prog=EXPERIMENT.command, description=__doc__)
-    # Flags of every training that mean nothing for a model of a few layers.
-    parser.set_defaults(corrected=False, fast=False, channels_last=False, precision="fp32")
-    add = parser.add_argument
-    add("--train_file", type=Path, required=True, help="list with tags: pickle or .jsonl")
-    add("--val_file", type=Path, help="list; default: a part of --train_file is held out")
-    add("--val_count", type=count, help="sentences held out; default: as published")
-    add("--tag2idx", type=Path, help="dictionary word -> number; needed where tags are numbers")
-    add("--out", type=Path, required=True, neutral=True, help="to write, e.g. models/text.pth.tar")
-    add("--family", choices=tuple(models.FORMS), default="dan2", help="the authors' module")
-    add("--model", default="CNN", help="the authors' class, see webemotion/text/models.py")
-    add("--num_classes", type=count, default=8, help="8 emotions, or 690 tags")
-    add("--feature_l2", action="store_true", help="keep word features near the word vectors")
-    add("--word_vectors", type=Path, help="pickle word -> vector, or a word2vec file (gensim)")
-    add("--epochs", type=count, help="default: the published script's")
-    add("--lr_schedule", help="epochs that cut the rate to a tenth; default: the script's")
-    add("--lr", type=number(float, low=0), default=1.0, help="of Adadelta")
-    add("--batch_size", type=count, default=50, help="sentences a step")
-    add("--word_dim", type=count, default=300, help="length of a word vector")
-    add("--filter_dim", type=count, default=300, help="length of a word feature")
-    add("--sent_len", type=count, default=100, help="words a sentence")
-    add("--drop", type=number(float, low=0, below=1), default=DROP, help="share of words left out")
-    add("--train_words", action="store_true", help="v2: train the word vectors too")
-    add("--clip", type=number(float, low=0), default=0.0, help="gradient norm; 0: none")
-    add("--seed", type=at_least_0, default=0, help="of everything")
-    add("--device", default="auto", neutral=True, help="auto, cpu, cuda or cuda:N")
-    add("--resume", type=Path, metavar="PATH", neutral=True, help="run or last.ckpt to go on with")
-    add("--overwrite", action="store_true", neutral=True, help="replace a checkpoint and its run")
-    add("--stop_after_epoch", type=at_least_0, default=0, neutral=True, help="leave, resumable")
-    return parser
 
 
 def check(args, given_flags: GivenFlags) -> None:
@@ -193,7 +159,7 @@ def build(args, corpus: Corpus, device: torch.device) -> Parts:
 
 EXPERIMENT = Experiment(
     name="webemotion.text",
-    command="python -m webemotion.text.train",
+    command=COMMAND,
     quirks=Path(__file__).parents[1] / "quirks.yaml",
     parser=build_parser,
     read=read,
