@@ -10,16 +10,13 @@ from pathlib import Path
 import torch
 
 from common.cli import UserError
-from common.data import split_files
-from common.data.splits import Split
 from common.engine import checkpoint
-from common.engine.launch import DRAWN, plain
 from common.engine.method import StepOutput
-from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, RunFolder, environment
+from common.engine.run_folder import LAST
 from common.engine.trainer import Callback, Trainer
-from common.quirks import Quirk, in_force
+from webemotion.catalogue import Script
 from webemotion.checkpoints import PREFIX
-from webemotion.lists import is_drawn
+from webemotion.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +52,21 @@ class AuthorsFiles(Callback):
 
     def __init__(self, saves: str, arch: str, best: float = 0.0, text_head: bool = False):
         self.saves, self.arch, self.best, self.text_head = saves, arch, best, text_head
+
+    @classmethod
+    def of(cls, config: Config, row: Script, args, by_loss: bool, earlier: dict) -> AuthorsFiles:
+        """What a script writes.
+
+        Args:
+            by_loss: the epoch with the lowest loss is the best one.
+            earlier: checkpoint of the training that is gone on with; empty without.
+        """
+        saves, best = row.saves, best_of(earlier)
+        if by_loss:
+            saves, best = "every", -HIGHEST_LOSS
+        elif args.honour_save_best_only and config.save_best_only:
+            saves = "improvements"
+        return cls(saves, config.arch, best, row.saves_text_head)
 
     def state_dict(self) -> dict:
         """The best value so far."""
@@ -121,8 +133,8 @@ class Lines(Callback):
         """Log loss and rate."""
         step, steps = trainer.progress.step, trainer.progress.steps_per_epoch
         if step % self.frequency == 0:
-            place = f"epoch {trainer.progress.epoch}, step {step} of {steps}"
-            log.info("%s: loss %.4f, lr %g", place, output.loss.item(), trainer.rate_used)
+            when = f"epoch {trainer.progress.epoch}, step {step} of {steps}"
+            log.info("%s: loss %.4f, lr %g", when, output.loss.item(), trainer.rate_used)
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
         """Count what could not be read."""
@@ -131,57 +143,19 @@ class Lines(Callback):
             log.warning("%d training images could not be read and were left out", left_out)
 
 
-def record(
-    run: RunFolder,
-    config,
-    args,
-    quirks: list[Quirk],
-    device: torch.device,
-    counts: dict[str, int],
-    split: Split | None = None,
-) -> None:
-    """Write ``config.json`` and ``environment.json`` and log what a reader must know at once.
-
-    Args:
-        counts: images by split.
-        split: of ``--split``.
-    """
-    active = in_force(quirks, args)
-    drawn = is_drawn(config.data_dir)
-    log.info("quirks in force: %s", "; ".join(q.name for q in active) or "none")
-    log.info("images: %s", ", ".join(f"{name} {n}" for name, n in counts.items()))
-    if drawn:
-        log.warning(DRAWN)
-    content = {
-        "method": "webemotion",
-        "script": args.script,
-        "arguments": {name: plain(value) for name, value in sorted(vars(args).items())},
-        "configuration": {name: plain(value) for name, value in sorted(vars(config).items())},
-        "quirks_in_force": [q.name for q in active],
-        "data": {
-            "name": "/".join(Path(config.train_file or config.val_file).parts[-3:]),
-            "images": counts,
-            "drawn": drawn,
-            **({"split": split_files.record(split)} if split else {}),
-        },
-    }
-    run.write(CONFIG, content)
-    run.write(ENVIRONMENT, environment(device, config.seed or 0))
-
-
 def last_checkpoint(path: str) -> Path:
     """The ``last.ckpt`` that ``--resume`` means.
 
     Raises:
         UserError: it is not there, or another file is meant.
     """
-    place = Path(path) / LAST if Path(path).is_dir() else Path(path)
-    if place.name != LAST or not place.is_file():
+    file = Path(path) / LAST if Path(path).is_dir() else Path(path)
+    if file.name != LAST or not file.is_file():
         raise UserError(
             f"--resume {path}: there is no {LAST}; give a run folder. Starting weights alone are "
             "given by the key resume of the configuration."
         )
-    return place
+    return file
 
 
 def best_of(state: dict) -> float:

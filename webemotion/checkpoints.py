@@ -79,17 +79,9 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-class MissingTensor(RuntimeError):
-    """The strict form of :func:`loose_load` found no source for a name."""
-
-
 @torch.no_grad()
 def loose_load(
-    own: Mapping[str, Tensor],
-    state: Mapping[str, Tensor],
-    exclude: Iterable[str] = (),
-    strict: bool = False,
-    report: Report | None = None,
+    own: Mapping[str, Tensor], state: Mapping[str, Tensor], exclude: Iterable[str] = ()
 ) -> Report:
     """Copy `state` into `own` as the authors do: names with or without 7 characters in front.
 
@@ -100,13 +92,8 @@ def loose_load(
         own: changed in place.
         state: the file's tensors.
         exclude: names that stay as they are.
-        strict: a name without a source ends the loading; what was copied before stays.
-        report: filled in, also where the loading ends early.
-
-    Raises:
-        MissingTensor: see `strict`.
     """
-    report, exclude = report or Report(), set(exclude)
+    report, exclude = Report(), set(exclude)
     for name, target in own.items():
         spellings = (name, PREFIX + name, name[len(PREFIX) :])
         source = next((s for s in spellings if s in state), None)
@@ -117,8 +104,6 @@ def loose_load(
             report.loaded.append(name)
         elif source is not None:
             report.size_mismatch.append(name)
-        elif strict:
-            raise MissingTensor(name)
         else:
             report.missing.append(name)
     return report
@@ -151,10 +136,9 @@ def start_from(
     """
     state, _, bare = read_state(path)
     own = model.state_dict()
-    if policy.proper or policy.strict or (policy.strict_evaluation and evaluate):
-        report = _ordinary_load(model, state, path)
-    elif policy.partial:
-        report = _partial_load(model, state, path)
+    strict = policy.proper or policy.strict or (policy.strict_evaluation and evaluate)
+    if strict or policy.partial:
+        report = _load_by_name(model, state, path, strict)
     else:
         if is_ours(path) and not loose:
             _check_trunk(own, state, path)
@@ -216,22 +200,15 @@ def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(PREFIX): value for name, value in state.items()}
 
 
-def _ordinary_load(model: nn.Module, state: dict[str, Tensor], path: Path) -> Report:
+def _load_by_name(model: nn.Module, state: dict[str, Tensor], path: Path, strict: bool) -> Report:
+    """torch's own loading."""
     try:
-        model.load_state_dict(_plain(state))
+        missing = model.load_state_dict(_plain(state), strict=strict).missing_keys
     except RuntimeError as error:
         raise UserError(
             f"{path} is of another network: {str(error).splitlines()[-1].strip()} Check arch and "
             "num_classes."
         ) from None
-    return Report(loaded=list(model.state_dict()))
-
-
-def _partial_load(model: nn.Module, state: dict[str, Tensor], path: Path) -> Report:
-    try:
-        missing = model.load_state_dict(_plain(state), strict=False).missing_keys
-    except RuntimeError as error:  # another shape
-        raise UserError(f"{path} does not fit: {str(error).splitlines()[-1].strip()}") from None
     return Report([n for n in model.state_dict() if n not in missing], missing=list(missing))
 
 

@@ -1,152 +1,147 @@
-"""The JSON configuration of a run: typed keys, defaults, and the files it names.
+"""The JSON configuration of a run: every key with its type, its default and what it decides.
 
 Paths are relative to the working directory.
 """
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import difflib
 import json
-import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.cli import UserError
 from webemotion.catalogue import SCRIPTS, Script
-
-log = logging.getLogger(__name__)
+from webemotion.method import Settings
 
 NUMBER = (int, float)
+TEXT, WHOLE, SWITCH, OBJECT = (str,), (int,), (bool,), (dict,)
 TYPE_NAMES = {
-    (int,): "a whole number",
+    WHOLE: "a whole number",
     NUMBER: "a number",
-    (str,): "text",
-    (bool,): "true or false",
+    TEXT: "text",
+    SWITCH: "true or false",
     (bool, str): "true, false or a path",
-    (dict,): "an object",
+    OBJECT: "an object",
 }
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of a configuration.
-
-    Attributes:
-        types: of its value, besides null.
-        default: what a missing key and, unless `null_counts`, null stand for.
-        low: smallest value.
-        null_counts: null is a value of its own.
-    """
-
-    types: tuple[type, ...]
-    default: Any = None
-    low: float | None = None
-    null_counts: bool = False
-
-
-COMMON: dict[str, Key] = {
-    "name": Key((str,)),
-    "ID": Key((str,), "default"),
-    "arch": Key((str,), "resnet50"),
-    "paramname": Key((str,)),
-    "workers": Key((int,), 4, 0),
-    "epochs": Key((int,), 30, 1),
-    "start_epoch": Key((int,), 0, 0),
-    "batch_size": Key((int,), 256, 1),
-    "lr": Key(NUMBER, 0.001, 0),
-    "lr_schedule": Key((str,), "10, 20, 30", null_counts=True),
-    "lr_patience": Key((int,), 10, 0),
-    "momentum": Key(NUMBER, 0.9, 0),
-    "weight_decay": Key(NUMBER, 1e-5, 0),
-    "print_freq": Key((int,), 50, 1),
-    "resume": Key((str,)),
-    "evaluate": Key((bool,), False),
-    "pretrained": Key((bool, str), False),
-    "num_classes": Key((int,), None, 1),
-    "freeze": Key((bool,), False),
-    "world_size": Key((int,), 1, 1),
-    "dist_url": Key((str,)),
-    "dist_backend": Key((str,)),
-    "seed": Key((int,), None, 0),
-    "gpu": Key((int,), None, 0),
-    "device": Key((str,)),
-    "save_directory": Key((str,)),
-    "data_dir": Key((str,)),
-    "train_file": Key((str,)),
-    "val_file": Key((str,)),
-    "sample_size": Key((int,), None, 1),
-    "image_size": Key((int,), 224, 16),
-    "resize": Key((int,), None, 16),
-    "depth": Key((str,)),
-}
-"""Keys that every script reads; the last three are this project's own."""
-
-EXTRA: dict[str, Key] = {
-    "dataloader": Key((str,)),
-    "trainloader": Key((str,)),
-    "valloader": Key((str,)),
-    "dataset": Key((dict,)),
-    "alpha": Key(NUMBER, 1.0, 0),
-    "beta": Key(NUMBER, 1.0, 0),
-    "sent_len": Key((int,), 100, 1),
-    "word_dim": Key((int,), 300, 1),
-    "filter_dim": Key((int,), 300, 1),
-    "max_length": Key((int,), 100, 1),
-    "text_ckpt": Key((str,)),
-    "text_embed": Key((str,)),
-    "idx2tag": Key((str,)),
-    "visual_model": Key((str,)),
-    "tag_embeddings": Key((str,)),
-    "emotic_file": Key((str,)),
-    "emotic_dir": Key((str,)),
-    "save_best_only": Key((bool,), False),
-    "ckpts_dir": Key((str,)),
-    "individual_feat": Key((bool,), False),
-    "rel_path_depth": Key((int,), 1, 0),
-}
-"""Keys that some scripts read."""
-
-KEYS = COMMON | EXTRA
-UNUSED = {
-    "world_size": "one process trains",
-    "dist_url": "one process trains",
-    "dist_backend": "one process trains",
-    "paramname": "the published code does not use it either",
-}
-
 SPLITS = {"train": "train", "val": "test"}
 """What ``train_file`` and ``val_file`` are called in the file names of a ``dataset`` object."""
 
-TWIN = "python -m common.datasets twin webtags --out data/webtags"
-SCRIPT = "python webemotion/{}.py --config_file webemotion/scripts/{}_config.json"
-TAGS = SCRIPT.format(
-    "mains/main_mclss_cross_entropy_v3",
-    "Adobe_Selected690_MultiClass_CrossEntropy_tag_based_v3",
-)
-BRANCHES = SCRIPT.format("mains/main_mclss_2Branch_cosine", "Adobe_Selected690_2Branch")
-JOINT = SCRIPT.format("mains_exp/main_mclss_2Branch_Joint", "Adobe_Selected690_Joint")
-MADE_BY = {
-    **dict.fromkeys(("train_file", "val_file", "data_dir", "text_embed", "idx2tag"), TWIN),
-    **dict.fromkeys(("emotic_file", "emotic_dir"), TWIN),
-    "text_ckpt": (
-        "python -m webemotion.text.train --num_classes 690 --train_file "
-        "data/webtags/data_v6_690_xmas/CNNsplit_tag_label_tag_full_train.pkl "
-        "--tag2idx data/webtags/vocabulary/tag2idx.pkl --out {value}"
-    ),
-    "tag_embeddings": "python -m webemotion.text.embed --text_ckpt {text_ckpt} --out {value}",
-}
-"""Key that names a file or folder -> the command that makes it."""
-TEXT_MODEL = "models/model_best.pth.tar"
-"""The text model that stands for one where a configuration names none."""
-FILES = ("train_file", "val_file", "data_dir", "text_ckpt", "text_embed", "idx2tag")
-FILES += ("tag_embeddings", "visual_model", "resume", "emotic_file", "emotic_dir")
+# Published with paths of the authors' machine in the code; these stand for them.
+EMOTIC_FILE = "data/webtags/EMOTIC/test.pkl"
+EMOTIC_DIR = "data/webtags/EMOTIC/crops"
 
 
-class Config(argparse.Namespace):
-    """A configuration's values as attributes, every key of :data:`KEYS`; and `path`, its file."""
+def key(
+    types: tuple[type, ...],
+    default: Any = None,
+    low: float | None = None,
+    *,
+    neutral: bool = False,
+    some: bool = False,
+    null_counts: bool = False,
+    no_effect: str = "",
+) -> Any:
+    """A key of the configuration.
+
+    Args:
+        types: of its value, besides null.
+        default: what a missing key and, unless `null_counts`, null stand for.
+        low: smallest value.
+        neutral: a run and its continuation may differ in it: it does not decide what is computed.
+        some: only scripts with the key in their row of the catalogue read it.
+        null_counts: null is a value of its own.
+        no_effect: why the key, accepted since it was published, changes nothing.
+    """
+    about = {"types": types, "low": low, "neutral": neutral or bool(no_effect), "some": some}
+    about |= {"null_counts": null_counts, "no_effect": no_effect}
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration's values, defaults filled in; and `path`, its file.
+
+    `image_size`, `resize` and `depth` are this project's own.
+    """
+
+    path: Path
+    name: str | None = key(TEXT, neutral=True)
+    ID: str = key(TEXT, "default", neutral=True)
+    arch: str = key(TEXT, "resnet50")
+    paramname: str | None = key(TEXT, no_effect="the published code does not use it either")
+    workers: int = key(WHOLE, 4, 0, neutral=True)
+    epochs: int = key(WHOLE, 30, 1, neutral=True)
+    start_epoch: int = key(WHOLE, 0, 0)
+    batch_size: int = key(WHOLE, 256, 1)
+    lr: float = key(NUMBER, 0.001, 0)
+    lr_schedule: str | None = key(TEXT, "10, 20, 30", null_counts=True)
+    lr_patience: int = key(WHOLE, 10, 0)
+    momentum: float = key(NUMBER, 0.9, 0)
+    weight_decay: float = key(NUMBER, 1e-5, 0)
+    print_freq: int = key(WHOLE, 50, 1, neutral=True)
+    resume: str | None = key(TEXT, neutral=True)
+    evaluate: bool = key(SWITCH, False, neutral=True)
+    pretrained: bool | str = key((bool, str), False, neutral=True)
+    num_classes: int | None = key(WHOLE, None, 1)
+    freeze: bool = key(SWITCH, False)
+    world_size: int = key(WHOLE, 1, 1, no_effect="one process trains")
+    dist_url: str | None = key(TEXT, no_effect="one process trains")
+    dist_backend: str | None = key(TEXT, no_effect="one process trains")
+    seed: int | None = key(WHOLE, None, 0)
+    gpu: int | None = key(WHOLE, None, 0, neutral=True)
+    device: str | None = key(TEXT, neutral=True)
+    save_directory: str | None = key(TEXT, neutral=True)
+    data_dir: str | None = key(TEXT, neutral=True)
+    train_file: str | None = key(TEXT, neutral=True)
+    val_file: str | None = key(TEXT, neutral=True)
+    sample_size: int | None = key(WHOLE, None, 1)
+    image_size: int = key(WHOLE, 224, 16)
+    resize: int | None = key(WHOLE, None, 16)
+    depth: str | None = key(TEXT)
+    dataloader: str | None = key(TEXT, some=True)
+    trainloader: str | None = key(TEXT, some=True)
+    valloader: str | None = key(TEXT, some=True)
+    dataset: Mapping[str, Any] | None = key(OBJECT, some=True)
+    alpha: float = key(NUMBER, Settings.alpha, 0, some=True)
+    beta: float = key(NUMBER, Settings.beta, 0, some=True)
+    sent_len: int = key(WHOLE, 100, 1, some=True)
+    word_dim: int = key(WHOLE, 300, 1, some=True)
+    filter_dim: int = key(WHOLE, 300, 1, some=True)
+    max_length: int = key(WHOLE, 100, 1, some=True)
+    text_ckpt: str | None = key(TEXT, neutral=True, some=True)
+    text_embed: str | None = key(TEXT, neutral=True, some=True)
+    idx2tag: str | None = key(TEXT, neutral=True, some=True)
+    visual_model: str | None = key(TEXT, neutral=True, some=True)
+    tag_embeddings: str | None = key(TEXT, some=True)
+    emotic_file: str | None = key(TEXT, some=True)
+    emotic_dir: str | None = key(TEXT, some=True)
+    save_best_only: bool = key(SWITCH, False, some=True)
+    ckpts_dir: str | None = key(TEXT, some=True)
+    individual_feat: bool = key(SWITCH, False, some=True)
+    rel_path_depth: int = key(WHOLE, 1, 0, some=True)
+
+    def decisive(self) -> dict[str, Any]:
+        """The values of the keys that a continuation must share."""
+        names = [name for name, about in KEYS.items() if not about.metadata["neutral"]]
+        return {name: getattr(self, name) for name in names}
+
+    def idle(self) -> dict[str, str]:
+        """Keys that are set and have no effect -> why."""
+        reasons = {name: about.metadata["no_effect"] for name, about in KEYS.items()}
+        return {n: why for n, why in reasons.items() if why and getattr(self, n) not in (None, 1)}
+
+
+KEYS = {field.name: field for field in dataclasses.fields(Config) if field.metadata}
+
+
+def read_by(script: Script) -> set[str]:
+    """The keys that a script reads."""
+    everywhere = {name for name, about in KEYS.items() if not about.metadata["some"]}
+    return everywhere | {*script.required, *script.optional}
 
 
 def load(path: str | Path, script: str, changes: dict[str, Any] | None = None) -> Config:
@@ -157,38 +152,33 @@ def load(path: str | Path, script: str, changes: dict[str, Any] | None = None) -
         script: key of :data:`webemotion.catalogue.SCRIPTS`.
         changes: keys that are set whatever the file says.
 
-    Returns:
-        Every known key, defaults filled in.
-
     Raises:
         UserError: no readable JSON object, an unknown key, a value of the wrong type or range, or
             a key missing that the script needs.
     """
-    path = Path(path)
+    path, row = Path(path), SCRIPTS[script]
     given = {**_read(path), **(changes or {})}
     for name, value in given.items():
         _check(name, value, path)
-    row = SCRIPTS[script]
-    if given.get("dataset") is not None:
-        given = {**_older_form(given["dataset"], path), **given}
-    lacking = [k for k in ("num_classes", *row.required) if given.get(k) is None]
-    if row.task != "train" and "num_classes" in lacking:
-        lacking.remove("num_classes")
-    lacking += [k for k in _named_by_loaders(given, row) if given.get(k) is None]
+    values = {k: v for k, v in given.items() if v is not None or KEYS[k].metadata["null_counts"]}
+    if "dataset" in values:
+        values = {**_older_form(values["dataset"], path), **values}
+    needed = ["num_classes"] if row.task == "train" else []
+    needed += [*row.required, *_named_by_loaders(values, row)]
+    lacking = [name for name in dict.fromkeys(needed) if name not in values]
     if lacking:
-        raise UserError(f"{path} lacks {', '.join(dict.fromkeys(lacking))}, which {script} needs.")
-    read = {*COMMON, *row.required, *row.optional}
-    idle = sorted(k for k in given.keys() - read - {"dataloader"} if given[k] is not None)
-    if idle:
-        log.info("%s: %s is not read by %s", path, ", ".join(idle), script)
-    config = Config(path=path)
-    for name, key in KEYS.items():
-        value = given.get(name, key.default)
-        keep_null = key.null_counts and name in given
-        setattr(config, name, key.default if value is None and not keep_null else value)
-    config.name = config.name or path.stem.replace("_config", "")
-    config.resize = config.resize or round(config.image_size * 256 / 224)
-    return config
+        raise UserError(f"{path} lacks {', '.join(lacking)}, which {script} needs.")
+    if row.variant and row.variant.kind != "nearest":
+        values = {**values, **_crops(values, row)}
+    values.setdefault("name", path.stem.replace("_config", ""))
+    values.setdefault("resize", round(values.get("image_size", 224) * 256 / 224))
+    return Config(path=path, **values)
+
+
+def not_read(config: Config, row: Script) -> list[str]:
+    """Keys of another value than their default that a script does not read."""
+    others = KEYS.keys() - read_by(row) - {"dataloader"}
+    return sorted(k for k in others if getattr(config, k) != KEYS[k].default)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -212,14 +202,14 @@ def _check(name: str, value: Any, path: Path) -> None:
         near = difflib.get_close_matches(name, KEYS, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(KEYS)}."
         raise UserError(f"{path}: '{name}' is no known key{hint}")
-    key = KEYS[name]
+    types, low = (KEYS[name].metadata[about] for about in ("types", "low"))
     if value is None:
         return
-    fits = isinstance(value, key.types) and (bool in key.types or not isinstance(value, bool))
+    fits = isinstance(value, types) and (bool in types or not isinstance(value, bool))
     if not fits:
-        raise UserError(f"{path}: '{name}' is {value!r}, expected {TYPE_NAMES[key.types]} or null.")
-    if key.low is not None and not value >= key.low:
-        raise UserError(f"{path}: '{name}' is {value}, expected {key.low} or more.")
+        raise UserError(f"{path}: '{name}' is {value!r}, expected {TYPE_NAMES[types]} or null.")
+    if low is not None and not value >= low:
+        raise UserError(f"{path}: '{name}' is {value}, expected {low} or more.")
 
 
 def _older_form(dataset: dict[str, Any], path: Path) -> dict[str, str]:
@@ -236,59 +226,18 @@ def _older_form(dataset: dict[str, Any], path: Path) -> dict[str, str]:
     return {"dataloader": dataset["name"], "data_dir": parts["data_dir"], **lists}
 
 
-def _named_by_loaders(given: dict[str, Any], script: Script) -> tuple[str, ...]:
+def _named_by_loaders(values: dict[str, Any], row: Script) -> tuple[str, ...]:
     """Keys that the loaders of a training script need beside their own names."""
-    if script.task != "train":
+    if row.task != "train":
         return ()
     needed = ("train_file", "val_file", "data_dir")
-    return (*needed, "sample_size") if "categorical" in str(given.get("trainloader")) else needed
+    return (*needed, "sample_size") if "categorical" in str(values.get("trainloader")) else needed
 
 
-def require_files(config: Config, names: Iterable[str], script: str) -> None:
-    """Refuse to start without a file or folder that the configuration names.
-
-    Args:
-        names: keys in the order in which they are looked at.
-
-    Raises:
-        UserError: names the first one that is not there and the command that makes it.
-    """
-    for name in names:
-        value = getattr(config, name, None)
-        if value is None or Path(value).exists():
-            continue
-        raise UserError(
-            f"{name} of {config.path}, {value}, is not there; make it with "
-            f"`{_maker(config, name, value, script)}`{_or_real(name)}."
-        )
-
-
-def _maker(config: Config, name: str, value: str, script: str) -> str:
-    if name in ("resume", "visual_model"):
-        folder = Path(value).parent
-        made = folder / "model_best.pth.tar"
-        copied = "" if Path(value) == made else f" && cp {made} {value}"
-        return f"{_stage_before(script)} --set save_directory={folder}{copied}"
-    if name == "tag_embeddings":
-        text = config.text_ckpt or TEXT_MODEL
-        command = MADE_BY[name].format(text_ckpt=text, value=value)
-        trained = "" if Path(text).exists() else _maker(config, "text_ckpt", text, script) + " && "
-        return trained + command
-    family = " --family v2 --model TextCNN_NLT" if SCRIPTS[script].text == "transformed" else ""
-    return MADE_BY[name].format(value=value) + (family if name == "text_ckpt" else "")
-
-
-def _stage_before(script: str) -> str:
-    """The command whose checkpoint a script starts from."""
-    row = SCRIPTS[script]
-    if row.task == "train" and row.text:
-        return TAGS
-    if row.heads == "joint":
-        return JOINT
-    return BRANCHES if row.heads == "2branch" or "2Branch" in script else TAGS
-
-
-def _or_real(name: str) -> str:
-    if MADE_BY.get(name) == TWIN:
-        return " (a drawn stand-in), or give the path of your own"
-    return ", or give the path of your own"
+def _crops(values: dict[str, Any], row: Script) -> dict[str, str]:
+    """The list and the folder of EMOTIC's person crops, wherever the configuration names them."""
+    own = values if "val_file" in row.required else {}
+    return {
+        "val_file": values.get("emotic_file", own.get("val_file", EMOTIC_FILE)),
+        "data_dir": values.get("emotic_dir", own.get("data_dir", EMOTIC_DIR)),
+    }

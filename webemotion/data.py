@@ -1,11 +1,12 @@
-"""Image lists as streams: the published loaders by name, their views and targets."""
+"""Image lists as streams: what is read, under which views, with which targets."""
 
 from __future__ import annotations
 
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,70 +17,15 @@ from torchvision.transforms import v2
 from common.cli import UserError
 from common.data.cache import Opener
 from common.data.dataset import open_rgb, seeded
-from common.data.splits import Split
 from common.data.streams import PassStream, eval_loader
 from common.data.views import crop_view, to_normalised_tensor
-from webemotion import sources
-from webemotion.lists import Entry, check_images, check_labels, is_vector, read_list
-from webemotion.objective import IGNORED
+from webemotion.catalogue import Loader
+from webemotion.lists import Entry
 from webemotion.sentences import Sentence
 
 log = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 10  # one in so many, where the authors split a list
-
-
-@dataclass(frozen=True)
-class Loader:
-    """What a loader's name stands for.
-
-    Attributes:
-        target: a variant of :func:`target_of`.
-        text: ``tokens``, ``average``, ``both`` or None.
-        balanced: images are drawn class by class, ``sample_size`` an epoch.
-    """
-
-    target: str
-    text: str | None = None
-    balanced: bool = False
-
-
-LOADERS: dict[str, Loader] = {
-    "multilabel_v2": Loader("normalised"),
-    "multilabel": Loader("normalised"),
-    "multilabel_BCE": Loader("binary"),
-    "simple_multilabel": Loader("simple"),
-    "multilabel_idxcount_v2": Loader("idxcount"),
-    "multilabel_idxcount": Loader("idxcount"),
-    "singlelabel_v2": Loader("index"),
-    "singlelabel": Loader("index"),
-    "categorical": Loader("index", balanced=True),
-    "image_text": Loader("normalised", "tokens"),
-    "image_textembed": Loader("normalised", "average"),
-    "image_cls_text_textembed": Loader("normalised", "both"),
-}
-"""Name without ``_train`` and ``_val`` -> loader."""
-
-
-def loader_of(name: str, split: str) -> Loader:
-    """The loader that a configuration names.
-
-    Args:
-        name: with or without ``_train`` or ``_val``.
-        split: ``train`` or ``val``.
-
-    Raises:
-        UserError: unknown name, or that of the other split.
-    """
-    stem = name.removesuffix(f"_{split}")
-    plain = {n: row for n, row in LOADERS.items() if not (row.balanced or row.text)}
-    known = LOADERS if split == "train" else plain
-    if stem not in known:
-        raise UserError(
-            f"the {split} loader '{name}' is unknown; known are "
-            f"{', '.join(f'{n}_{split}' for n in known)}."
-        )
-    return known[stem]
 
 
 def target_of(label, variant: str, num_classes: int) -> np.ndarray:
@@ -121,9 +67,8 @@ def class_of(label) -> int:
 # --- views ----------------------------------------------------------------------------------------
 
 
-def train_view(size: int = 224) -> v2.Compose:
-    """A random part of the image at `size`, flipped or not; the published training view."""
-    return crop_view(size)
+train_view = crop_view
+"""A random part of the image, flipped or not: the published training view."""
 
 
 def val_view(size: int = 224, resize: int = 256) -> v2.Compose:
@@ -169,14 +114,13 @@ class ImageList(Dataset):
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict | None:
         if isinstance(key, tuple):
-            index, seed = key
-            with seeded(seed):
-                return self.item(index)
-        return self.item(key)
+            with seeded(key[1]):
+                return self[key[0]]
+        return self.load(self.entry(key))
 
-    def item(self, index: int) -> dict | None:
-        """The item at a place, drawn from the generators as they stand."""
-        return self.load(self.entries[index])
+    def entry(self, index: int) -> Entry:
+        """The entry at a place."""
+        return self.entries[index]
 
     def load(self, entry: Entry) -> dict | None:
         """An entry's image and target."""
@@ -197,26 +141,25 @@ class BalancedList(ImageList):
     """A class by chance, then an image of it by chance, whatever place is asked for.
 
     Args:
-        by_class: entries of each class.
+        entries, settings: as for :class:`ImageList`.
         sample_size: length of an epoch.
-        settings: as for :class:`ImageList`.
     """
 
-    def __init__(self, by_class: Sequence[Sequence[Entry]], sample_size: int, *settings):
-        super().__init__([], *settings)
-        self.by_class, self.sample_size = by_class, sample_size
+    def __init__(self, entries: Sequence[Entry], *settings, sample_size: int):
+        super().__init__(entries, *settings)
+        self.sample_size = sample_size
+        by_class: dict[int, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            by_class[class_of(entry.label)].append(entry)
+        self.by_class = [by_class[k] for k in sorted(by_class)]
 
     def __len__(self) -> int:
         return self.sample_size
 
-    def draw(self) -> Entry:
-        """The next entry, from two draws of Python's generator."""
+    def entry(self, index: int) -> Entry:
+        """An entry from two draws of Python's generator, whatever `index` is."""
         images = self.by_class[random.randint(0, len(self.by_class) - 1)]
         return images[random.randint(0, len(images) - 1)]
-
-    def item(self, index: int) -> dict | None:
-        """An entry that does not depend on `index`."""
-        return self.load(self.draw())
 
 
 def collate(items: list[dict | None]) -> dict[str, torch.Tensor]:
@@ -231,125 +174,7 @@ def collate(items: list[dict | None]) -> dict[str, torch.Tensor]:
     return {**default_collate(kept), "unreadable": torch.tensor(float(len(items) - len(kept)))}
 
 
-def train_val_split(
-    number: int, held_out: int | None = None, seed: int = 0
-) -> tuple[list[int], list[int]]:
-    """Positions of a list's training and validation part, in shuffled order.
-
-    Args:
-        number: length of the list.
-        held_out: length of the validation part; None: one in ten, rounded down.
-
-    Returns:
-        (training, validation).
-    """
-    order = list(range(number))
-    random.Random(seed).shuffle(order)
-    held_out = number // VALIDATION_SHARE if held_out is None else held_out
-    return order[held_out:], order[:held_out]
-
-
-# --- lists and streams ----------------------------------------------------------------------------
-
-
-@dataclass
-class Lists:
-    """The images of a run.
-
-    Attributes:
-        train, test: entries of ``train_file`` (None where the run only evaluates) and ``val_file``.
-        val: entries held out of ``train_file``, where asked for.
-        listed: all entries of ``train_file``, whatever part they are in.
-        split: of ``--split``.
-    """
-
-    train: list[Entry] | None
-    test: list[Entry]
-    val: list[Entry] | None = None
-    listed: list[Entry] | None = None
-    split: Split | None = None
-
-
-def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> list[Entry]:
-    """A list whose images are there and whose labels fit.
-
-    Raises:
-        UserError: see :func:`webemotion.lists.read_list` and the checks there; or entries without
-            any class where the target would be NaN, or labels of another kind than the loader's.
-    """
-    entries = read_list(path)
-    if loader.target != "simple":  # whose label is a vector, whatever its numbers are
-        check_labels(entries, config.num_classes, path)
-    _check_kind(entries, loader, config.num_classes, path)
-    if skip_missing:
-        there = [e for e in entries if (Path(config.data_dir) / e.path).is_file()]
-        if len(there) < len(entries):
-            log.warning("%s: %d images are not there", path, len(entries) - len(there))
-        entries = there or entries
-    check_images(entries, config.data_dir, path)
-    return entries
-
-
-def _check_kind(entries: list[Entry], loader: Loader, num_classes: int, path: str) -> None:
-    expected = {
-        "index": "one class",
-        "idxcount": "pairs of class and count",
-        "simple": f"a target vector of {num_classes} numbers",
-    }
-    for entry in entries:
-        label = entry.label
-        pairs = isinstance(label, list) and bool(label) and isinstance(label[0], list)
-        fits = {
-            "index": isinstance(label, int) or (len(label) > 0 and isinstance(label[0], int)),
-            "idxcount": pairs,
-            "simple": isinstance(label, list) and not pairs and len(label) == num_classes,
-        }.get(loader.target, not pairs and not is_vector(label))
-        if not fits:
-            raise UserError(
-                f"{path}: the label of {entry.path} is {str(label)[:60]}, but this loader takes "
-                f"{expected.get(loader.target, 'a list of classes')}."
-            )
-        if loader.target == "index" and class_of(label) < IGNORED:
-            raise UserError(
-                f"{path}: the class of {entry.path} is {class_of(label)}; expected 0 to "
-                f"{num_classes - 1}, or {IGNORED} for an image that the loss ignores."
-            )
-    empty = [e.path for e in entries if e.label == [] and loader.target == "normalised"]
-    if empty:
-        raise UserError(
-            f"{path}: {len(empty)} images have no class (the first is {empty[0]}); their target is "
-            "0/0 and the loss would be NaN. Take them out of the list."
-        )
-
-
-def read(config, train: Loader | None, val: Loader, args) -> Lists:
-    """Both lists of a configuration, checked, and the part that is held out.
-
-    Args:
-        train: loader of ``train_file``; None where the run only evaluates.
-        val: loader of ``val_file``.
-        args: flags ``val_fraction``, ``data_seed``, ``split``, ``num_workers`` and
-            ``skip_missing`` are read.
-
-    Raises:
-        UserError: see :func:`checked` and :func:`webemotion.sources.parts_of`; or the flags leave a
-            part empty or ask for two validation parts.
-    """
-    test = checked(config.val_file, config, val, args.skip_missing)
-    if train is None:
-        return Lists(None, test)
-    listed = checked(config.train_file, config, train, args.skip_missing)
-    entries, held_out, split = listed, None, None
-    if args.split:
-        entries, held_out, split = sources.parts_of(listed, config, args)
-    if not args.val_fraction:
-        return Lists(entries, test, held_out, listed, split)
-    seed = args.data_seed if args.data_seed is not None else config.seed or 0
-    kept, held = train_val_split(len(entries), round(args.val_fraction * len(entries)), seed)
-    if not kept or not held:
-        raise UserError(f"--val_fraction {args.val_fraction} leaves one part of the list empty.")
-    train_part, val_part = ([entries[i] for i in part] for part in (kept, held))
-    return Lists(train_part, test, val_part, listed, split)
+# --- streams --------------------------------------------------------------------------------------
 
 
 def stream(
@@ -362,17 +187,11 @@ def stream(
     open_image: Opener = open_rgb,
 ) -> PassStream:
     """One shuffled pass over the training list an epoch, its last, smaller batch included."""
-    view = train_view(config.image_size)
-    settings = (config.data_dir, view, loader, config.num_classes, sentence, open_image)
+    kind = ImageList
     if loader.balanced:
-        by_class: dict[int, list[Entry]] = {}
-        for entry in entries:
-            by_class.setdefault(class_of(entry.label), []).append(entry)
-        images = BalancedList(
-            [by_class[k] for k in sorted(by_class)], config.sample_size, *settings
-        )
-    else:
-        images = ImageList(entries, *settings)
+        kind = partial(BalancedList, sample_size=config.sample_size)
+    view = train_view(config.image_size)
+    images = kind(entries, config.data_dir, view, loader, config.num_classes, sentence, open_image)
     return PassStream(
         images,
         config.batch_size,
@@ -391,9 +210,19 @@ def validation_batches(
     workers: int,
     pin_memory: bool,
     open_image: Opener = open_rgb,
+    num_classes: int | None = None,
 ):
-    """Every image of a list once, in order, under the validation view."""
-    view = val_view(config.image_size, config.resize)
-    settings = (config.data_dir, view, loader, config.num_classes, None, open_image)
-    images = ImageList(entries, *settings)
+    """Every image of a list once, in order, under the validation view.
+
+    Args:
+        num_classes: length of the targets where it is another than the configuration's.
+    """
+    images = ImageList(
+        entries,
+        config.data_dir,
+        val_view(config.image_size, config.resize),
+        loader,
+        num_classes or config.num_classes,
+        open_image=open_image,
+    )
     return eval_loader(images, config.batch_size, workers, pin_memory, collate)

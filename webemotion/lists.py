@@ -1,30 +1,29 @@
 """Image lists: the authors' pickles, the same as JSON Lines, and what is checked of them.
 
-A pickle is a list of ``[relative_path, label]``, ``[relative_path, label, [tags]]``. The label is
+They are read by :mod:`common.datasets.readers.lists`. The label of an entry is
 
 - a number: one class; ``-1`` is ignored by the loss
 - a list of numbers: the classes that hold (``[3, 17]``)
 - a list of pairs: class and count (``[[3, 2], [17, 1]]``)
 - a list with a fraction in it: the target vector itself
 
-A line of JSON Lines holds the same under ``path``, one of ``label``, ``labels``, ``counts`` and
-``target``, and ``tags``.
+and its tags are numbers in the vocabulary, or words; None where the list has no tags.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from common.cli import UserError
 from common.data import pickles
 from common.datasets.readers.folder import DRAWN_MARK
+from common.datasets.readers.lists import Entry, read_entries
 
 JSON_LINES = (".jsonl", ".ndjson")
 SHOWN = 5
@@ -33,41 +32,18 @@ _ATOMS = {int, float, str}
 Label = int | list[int] | list[list[int]] | list[float]
 
 
-class Entry(NamedTuple):
-    """One image of a list.
-
-    Attributes:
-        path: relative to the images' folder.
-        label: see the module's text; plain Python numbers and lists.
-        tags: numbers in the vocabulary, or words; None where the list has no tags.
-    """
-
-    path: str
-    label: Label
-    tags: list[int] | list[str] | None = None
-
-
 def read_list(path: str | Path) -> list[Entry]:
-    """Read an image list; ``.jsonl`` is JSON Lines, anything else a pickle.
+    """Read an image list; labels and tags as plain Python numbers, texts and lists.
 
     Raises:
         UserError: missing, unreadable or empty file, or an entry of another form.
     """
     path = Path(path)
-    with _without_collector():
-        rows = _json_rows(path) if path.suffix in JSON_LINES else _pickle_rows(path)
-        if not rows:
-            raise UserError(f"the list {path} is empty; expected at least one image.")
-        return [_entry(row, number, path) for number, row in enumerate(rows)]
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """A million small lists are made here, which the collector would walk through over and over."""
     before = gc.isenabled()
-    gc.disable()
+    gc.disable()  # it would walk through a million small lists over and over
     try:
-        yield
+        rows = read_entries(path)
+        return [_checked(row, number, path) for number, row in enumerate(rows, start=1)]
     finally:
         if before:
             gc.enable()
@@ -77,23 +53,10 @@ def write_list(path: str | Path, entries: Iterable[Entry]) -> None:
     """Write an image list in one step; the suffix decides the form, as in :func:`read_list`."""
     path = Path(path)
     if path.suffix not in JSON_LINES:
-        pickles.save([_pickled(entry) for entry in entries], path)
+        pickles.save([list(e if e.tags is not None else e[:2]) for e in entries], path)
         return
     lines = "".join(json.dumps(_json_row(e), ensure_ascii=False) + "\n" for e in entries)
     pickles.write_bytes(lines.encode(), path)
-
-
-def convert(source: str | Path, target: str | Path) -> int:
-    """Rewrite a list in the form that `target`'s suffix asks for; returns its length.
-
-    Raises:
-        UserError: `source` is no list, or `target` exists.
-    """
-    if Path(target).exists():
-        raise UserError(f"{target} exists and is left as it is; give another name.")
-    entries = read_list(source)
-    write_list(target, entries)
-    return len(entries)
 
 
 def check_images(entries: Sequence[Entry], data_dir: str | Path, source: str | Path) -> None:
@@ -179,42 +142,6 @@ def classes_of(label: Label) -> list[int]:
 # --- forms ----------------------------------------------------------------------------------------
 
 
-def _pickle_rows(path: Path) -> list:
-    rows = pickles.load(path, "a list of [relative_path, label] entries")
-    if isinstance(rows, np.ndarray):
-        rows = rows.tolist()
-    if not isinstance(rows, list | tuple):
-        raise UserError(
-            f"{path} holds a {type(rows).__name__}; expected a list of [relative_path, label]."
-        )
-    return list(rows)
-
-
-def _json_rows(path: Path) -> list:
-    if not path.is_file():
-        raise UserError(f"the list {path} does not exist.")
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(_from_json(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}, line {number}, is no list entry ({error}); expected an object with "
-                '"path", one of "label", "labels", "counts" and "target", and perhaps "tags".'
-            ) from None
-    return rows
-
-
-def _from_json(row: dict) -> list:
-    keys = [key for key in ("label", "labels", "counts", "target") if key in row]
-    if len(keys) != 1:
-        raise ValueError(f"{len(keys)} of the four kinds of label")
-    label = [float(v) for v in row["target"]] if keys == ["target"] else row[keys[0]]
-    return [row["path"], label, *([row["tags"]] if row.get("tags") is not None else [])]
-
-
 def _json_row(entry: Entry) -> dict:
     label = entry.label
     if isinstance(label, int):
@@ -227,19 +154,14 @@ def _json_row(entry: Entry) -> dict:
     return {"path": entry.path, key: label, **tags}
 
 
-def _pickled(entry: Entry) -> list:
-    return [entry.path, entry.label, *([] if entry.tags is None else [entry.tags])]
-
-
-def _entry(row: Any, number: int, source: Path) -> Entry:
-    row = _plain(row)
-    fits = isinstance(row, list) and len(row) in (2, 3) and isinstance(row[0], str)
-    if not fits or not _is_label(row[1]) or (len(row) == 3 and not _are_tags(row[2])):
+def _checked(row: Entry, number: int, source: Path) -> Entry:
+    entry = Entry(row.path, _plain(row.label), _plain(row.tags))
+    if not _is_label(entry.label) or not (entry.tags is None or _are_tags(entry.tags)):
         raise UserError(
-            f"entry {number} of {source} is {_short(row)}; expected [relative_path, label] or "
-            "[relative_path, [labels], [tags]]."
+            f"{source}, entry {number}: {list(row)!r:.80} is neither [relative_path, label] nor "
+            "[relative_path, [labels], [tags]] with numbers as labels."
         )
-    return Entry(*row)
+    return entry
 
 
 def _plain(value: Any) -> Any:
@@ -266,8 +188,3 @@ def _are_tags(tags: Any) -> bool:
 
 def _whole(values: list) -> bool:
     return set(map(type, values)) <= {int}
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from common.engine.method import Batches, Method, Progress, StepOutput
+from common.flags import setting
 from webemotion import objective
 from webemotion.metrics import hit_accuracy
 from webemotion.text_side import TextOutputs
@@ -21,20 +22,17 @@ class Settings:
     Attributes:
         alpha: of the embedding loss.
         beta: of the third branch's loss.
-        weigh_joint: alpha counts in the joint objectives too.
-        softmax_attention: the attention's weights sum to one.
-        mask_padding: padding takes no part in the attention.
-        renormalise: the text prediction sums to one after its threshold.
-        freeze_norms: batch norms stay in eval mode.
     """
 
     alpha: float = 1.0
     beta: float = 1.0
-    weigh_joint: bool = False
-    softmax_attention: bool = False
-    mask_padding: bool = False
-    renormalise: bool = False
-    freeze_norms: bool = False
+    weigh_joint: bool = setting(False, "joint scripts: the embedding loss counts alpha times")
+    softmax_attention: bool = setting(False, "self-attention: weights of a sentence sum to one")
+    mask_padding: bool = setting(False, "self-attention: words that pad a sentence take no part")
+    renormalise: bool = setting(
+        False, "distillation: the text prediction sums to one after its threshold"
+    )
+    freeze_norms: bool = setting(False, "frozen networks: batch norms stay as they are")
 
 
 class EmotionMethod(Method):
@@ -189,32 +187,19 @@ class JointExperiment(Joint):
 
 
 class Distillation(EmotionMethod):
-    """Classes from labels mixed with the text model's prediction."""
+    """Classes from labels mixed with the text model's prediction; and, of a network that projects,
+    the projection near the average word vector."""
 
     def losses(self, outputs, batch, text) -> StepOutput:
-        """Soft cross-entropy against :func:`objective.mixed_target`."""
-        prediction, target = objective.mixed_target(
-            text.logits, batch["target"], self.settings.renormalise
-        )
-        result = self._sum(
-            loss_cls=(1, objective.soft_cross_entropy(outputs[0], target)),
-            **self.embedding_part(outputs, text),
-        )
+        """Soft cross-entropy against :func:`objective.mixed_target`, and alpha · loss_ebd."""
+        s = self.settings
+        prediction, target = objective.mixed_target(text.logits, batch["target"], s.renormalise)
+        parts = {"loss_cls": (1, objective.soft_cross_entropy(outputs[0], target))}
+        if len(outputs) > 1:
+            parts["loss_ebd"] = (s.alpha, objective.embedding_loss(outputs[1], text.embedding))
+        result = self._sum(**parts)
         result.details = {"text_cls": prediction, "new_target": target}
         return result
-
-    def embedding_part(self, outputs, text: TextOutputs) -> dict[str, tuple[float, Tensor]]:
-        """A further loss, by name with its weight; none here."""
-        return {}
-
-
-class SoftDistillation(Distillation):
-    """The same, and the projection near the average word vector."""
-
-    def embedding_part(self, outputs, text: TextOutputs) -> dict[str, tuple[float, Tensor]]:
-        """alpha · loss_ebd."""
-        ebd = objective.embedding_loss(outputs[1], text.embedding)
-        return {"loss_ebd": (self.settings.alpha, ebd)}
 
 
 class ThreeBranch(EmotionMethod):
@@ -242,7 +227,7 @@ METHODS: dict[str, type[EmotionMethod]] = {
     "joint": Joint,
     "joint_exp": JointExperiment,
     "distill": Distillation,
-    "soft_ne": SoftDistillation,
+    "soft_ne": Distillation,
     "three_branch": ThreeBranch,
 }
 """``method`` of a script -> class."""

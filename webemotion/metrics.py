@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,11 +12,9 @@ from torch import Tensor
 
 from common.cli import UserError
 from common.data.streams import plain_errors
-from common.engine.method import Method, to_device
+from common.engine.method import Method, Progress
 from common.metrics.classification import top_k_accuracy
 from webemotion import objective
-
-METRICS = ("hits", "strongest", "top1", "map")
 
 
 def hit_accuracy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -50,16 +47,16 @@ def running_average(values: Iterable[float], counts: Iterable[int]) -> np.ndarra
     return np.stack([values, sums / numbers, sums, numbers], axis=1)
 
 
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Average precision per column, float64 [C]; 0 for a column without a positive.
+def average_precision(labels: np.ndarray, scores: np.ndarray, absent: float = 0.0) -> np.ndarray:
+    """Average precision per column, float64 [C].
 
     Args:
         labels: 0 or 1, [n, C].
         scores: [n, C].
+        absent: value of a column without a positive.
     """
-    present = np.asarray(labels).any(axis=0)
-    precision = np.zeros(len(present))
-    for k in np.flatnonzero(present):
+    precision = np.full(labels.shape[1], absent)
+    for k in np.flatnonzero(np.asarray(labels).any(axis=0)):
         precision[k] = average_precision_score(labels[:, k], scores[:, k])
     return precision
 
@@ -71,60 +68,44 @@ def second_k(top_k: int | str | None, num_classes: int) -> int | None:
     return 5 if num_classes >= 10 else max(1, num_classes // 2)
 
 
-@dataclass
-class _Seen:
-    logits: list[Tensor] = field(default_factory=list)
-    targets: list[Tensor] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-
-
 class Validation:
     """Validates on a loader: loss and metric, averaged over images.
 
     Args:
         loader: batches with ``image`` and ``target`` (float [n, C], or int64 [n]).
-        metric: one of :data:`METRICS`.
-        device: where the method is.
+        metric: ``hits``, ``strongest``, ``top1`` or ``map``.
         top_k: also report the accuracy among so many.
-        channels_last: memory layout of the images.
     """
 
-    def __init__(
-        self,
-        loader: Iterable[dict],
-        metric: str,
-        device: torch.device,
-        top_k: int | None = None,
-        channels_last: bool = False,
-    ):
-        self.loader, self.metric, self.device = loader, metric, device
-        self.top_k, self.channels_last = top_k, channels_last
+    def __init__(self, loader: Iterable[dict], metric: str, top_k: int | None = None):
+        self.loader, self.metric, self.top_k = loader, metric, top_k
 
-    def __call__(self, method: Method) -> dict:
+    def __call__(self, method: Method, progress: Progress | None = None) -> dict:
         """``{"loss", <metric>, "images"}`` and perhaps ``top<k>``; shares in 0..1.
 
         Raises:
             UserError: no image could be read, or the logits are no longer finite.
         """
-        seen = _Seen()
+        all_logits, all_targets, losses, counts = [], [], [], []
         for batch in plain_errors(self.loader):
-            images = to_device(batch["image"], self.device, self.channels_last)
-            logits, targets = method.predict(images).float().cpu(), batch["target"].cpu()
+            logits = method.predict(method.place(batch["image"])).float().cpu()
+            targets = batch["target"].cpu()
             single = not targets.is_floating_point()
             loss = objective.single_label_loss if single else objective.soft_cross_entropy
-            seen.logits.append(logits), seen.targets.append(targets)
-            seen.losses.append(loss(logits, targets).item()), seen.counts.append(len(logits))
-        if not seen.counts:
+            all_logits.append(logits)
+            all_targets.append(targets)
+            losses.append(loss(logits, targets).item())
+            counts.append(len(logits))
+        if not counts:
             raise UserError("there is nothing to validate on: no image of val_file can be read.")
-        logits, targets = torch.cat(seen.logits), torch.cat(seen.targets)
+        logits, targets = torch.cat(all_logits), torch.cat(all_targets)
         if not torch.isfinite(logits).all():
             raise UserError(
                 "the validated network gives NaN or infinite values: the training has diverged. "
                 "Try a lower lr."
             )
         report = {
-            "loss": float(running_average(seen.losses, seen.counts)[-1, 1]),
+            "loss": float(running_average(losses, counts)[-1, 1]),
             self.metric: evaluate(self.metric, logits, targets),
             "images": len(logits),
         }
@@ -134,16 +115,15 @@ class Validation:
 
 
 def evaluate(metric: str, logits: Tensor, targets: Tensor) -> float:
-    """One of :data:`METRICS`, in 0..1.
+    """One of the metrics, in 0..1.
 
     Args:
         logits: [n, C].
         targets: float [n, C], or class numbers int64 [n], where −1 counts as wrong.
     """
-    if metric == "hits":
-        return hit_accuracy(logits, targets).item()
-    if metric == "strongest":
-        return strongest_accuracy(logits, targets).item()
+    if metric in ("hits", "strongest"):
+        accuracy = hit_accuracy if metric == "hits" else strongest_accuracy
+        return accuracy(logits, targets).item()
     if metric == "top1":
         return top_k_accuracy(logits, targets, 1)
     if not targets.is_floating_point():

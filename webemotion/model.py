@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from common.cli import UserError
+from common.data.streams import plain_errors
+from common.engine.method import to_device
 from common.nn.backbones import load_imagenet, load_pretrained
 
 BLOCKS: dict[str, tuple[type[nn.Module], list[int]]] = {
@@ -118,19 +123,24 @@ def build_network(
     return EmotionNet(trunk or usual, heads, num_classes, num_projections, basic_classes, adaptive)
 
 
-# --- freezing -------------------------------------------------------------------------------------
+@torch.no_grad()
+def project(
+    model: EmotionNet, batches: Iterable[dict], device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    """The last output of a network: the projection, or the feature where there are no heads.
 
+    Args:
+        batches: with ``image`` and ``target``.
 
-def freeze_all(model: nn.Module) -> None:
-    """Nothing trains any more."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-
-
-def unfreeze_all(model: nn.Module) -> None:
-    """Everything trains."""
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
+    Returns:
+        (outputs float32 [N, D], targets [N] or [N, C]).
+    """
+    model.to(device).eval()
+    rows, targets = [], []
+    for batch in plain_errors(batches):
+        rows.append(model(to_device(batch["image"], device))[-1].float().cpu().numpy())
+        targets.append(batch["target"].numpy())
+    return np.concatenate(rows), np.concatenate(targets)
 
 
 def freeze_all_except_fc(model: nn.Module) -> list[str]:
@@ -139,13 +149,9 @@ def freeze_all_except_fc(model: nn.Module) -> list[str]:
     Returns:
         Names of what trains.
     """
-    freeze_all(model)
-    for parameter in model.fc.parameters():
-        parameter.requires_grad_(True)
-    return [name for name, p in model.named_parameters() if p.requires_grad]
-
-
-# --- starting weights -----------------------------------------------------------------------------
+    model.requires_grad_(False)
+    model.fc.requires_grad_(True)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None) -> str:

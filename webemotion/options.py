@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from common.data import cache, split_files
-from common.flags import add_laboratory_flags, at_least_0, count
+from common.flags import Parser, add_laboratory_flags, add_settings, at_least_0, count
 from webemotion.catalogue import SCRIPTS
+from webemotion.method import Settings
 from webemotion.model import TRUNKS
 
 HELPS = {
@@ -18,17 +19,17 @@ HELPS = {
     "--data_seed": "seed of the validation split; default: seed",
     "--val_fraction": "share of train_file held out to choose the epoch, instead of val_file",
 }
+
+
 SWITCHES = {
     "--train_text_head": "joint scripts: the text head is trained too",
-    "--weigh_joint": "joint scripts: the embedding loss counts alpha times",
-    "--softmax_attention": "self-attention: weights of a sentence sum to one",
-    "--mask_padding": "self-attention: words that pad a sentence take no part",
-    "--freeze_norms": "frozen networks: batch norms stay as they are",
     "--keep_schedule": "a start_epoch above 0 enters the schedule there, not at its beginning",
-    "--renormalise": "distillation: the text prediction sums to one after its threshold",
+    "--best_by_loss": "one-branch scripts: the epoch with the lowest loss is the best one",
+}
+NEUTRAL_SWITCHES = {
+    "--overwrite": "replace an existing run folder",
     "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
     "--honour_save_best_only": "save_best_only of the configuration is obeyed",
-    "--best_by_loss": "one-branch scripts: the epoch with the lowest loss is the best one",
     "--skip_missing": "images of a list that are not there are left out and counted",
 }
 
@@ -44,32 +45,42 @@ def assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of every script."""
-    parser = argparse.ArgumentParser(
-        prog="python webemotion/<folder>/<script>.py",
+def build_parser(script: str | None = None) -> Parser:
+    """The flags of every script.
+
+    Args:
+        script: the one that is run, where it names itself.
+    """
+    parser = Parser(
+        prog=f"python webemotion/{script or '<folder>/<script>'}.py",
         description="StockEmotion pre-training, transfer and zero-shot evaluation (CVPR 2020).",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--config_file", required=True, default=argparse.SUPPRESS, help="JSON file")
+    parser.add_argument(
+        "--config_file", required=True, default=argparse.SUPPRESS, help="JSON file", neutral=True
+    )
     ours = add_laboratory_flags(parser, TRUNKS, "resnet50", HELPS)
     parser.set_defaults(image_size=None)
     add = ours.add_argument
-    add("--script", choices=SCRIPTS, metavar="NAME", help="which script; each one names itself")
+    add("--script", choices=SCRIPTS, metavar="NAME", default=script, help="each names itself")
     add(
         "--set",
         type=assignment,
         action="append",
         default=[],
         metavar="KEY=VALUE",
+        neutral=True,
         help="a key of the configuration, whatever the file says; may be given repeatedly",
     )
-    add("--gpu", type=at_least_0, help="CUDA device; default: gpu of the configuration")
-    add("--resume", metavar="PATH", help="run folder or last.ckpt to go on from, exactly")
-    add("--overwrite", action="store_true", help="replace an existing run folder")
+    add(
+        "--num_workers", type=at_least_0, neutral=True, help="loaders; default: workers of the file"
+    )
+    add("--gpu", type=at_least_0, neutral=True, help="CUDA device; default: gpu of the file")
+    add("--resume", metavar="PATH", neutral=True, help="run folder or last.ckpt to go on from")
+    steps = "leave after this many steps an epoch, after one epoch"
+    add("--max_steps", type=count, neutral=True, help=steps)
     split_files.add_flag(ours, "images of train_file to train on")
     cache.add_flags(ours)
-    add("--max_steps", type=count, help="leave after this many steps an epoch, after one epoch")
-    for flag, text in SWITCHES.items():
-        add(flag, action="store_true", help=text)
+    for flag, text in {**SWITCHES, **NEUTRAL_SWITCHES}.items():
+        add(flag, action="store_true", neutral=flag in NEUTRAL_SWITCHES, help=text)
+    add_settings(Settings, ours, ours)
     return parser

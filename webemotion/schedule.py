@@ -65,11 +65,14 @@ def by_plateau(config: Config) -> bool:
     return not (config.lr_schedule or "").strip()
 
 
-def scheduling(optimizer, config: Config, keep_schedule: bool = False):
-    """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty."""
+def scheduling(optimizer, config: Config, entered: int = 0):
+    """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty.
+
+    Args:
+        entered: see :class:`Steps`.
+    """
     if by_plateau(config):
         return None, (Plateau(optimizer, config.lr_patience),)
-    entered = config.start_epoch if keep_schedule else 0
     milestones = milestones_of(config.lr_schedule, f"lr_schedule of {config.path},")
     return LambdaLR(optimizer, Steps(milestones, entered)), ()
 

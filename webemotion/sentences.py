@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from common.cli import UserError
-from common.data import pickles
 from webemotion.lists import Entry, check_tags
+from webemotion.plain_files import read_dictionary
 from webemotion.text.checkpoint import TextCheckpoint
-from webemotion.text.tags import average_embedding, ids_and_embedding, pad_tags
+from webemotion.text.tags import average_embedding, ids_and_embedding, numbers_of, pad_tags
 
 # One image's tags -> what the network's text side gets of them, by name.
 Sentence = Callable[[list], dict[str, np.ndarray]]
@@ -34,8 +33,13 @@ def sentence_reader(
         return None
     if kind == "tokens":
         size, length = text.vocab_size, config.sent_len
-        check_tags([_numbered(entry, text) for entry in entries], size, config.train_file)
-        return lambda tags: {"tokens": pad_tags([_numbers(tags, text)], size, length)[0]}
+
+        def ids(tags: list) -> list[int]:  # a word that the vocabulary lacks is number V
+            return numbers_of(tags, text.tag2idx, size)
+
+        tagged = [e if e.tags is None else e._replace(tags=ids(e.tags)) for e in entries]
+        check_tags(tagged, size, config.train_file)
+        return lambda tags: {"tokens": pad_tags([ids(tags)], size, length)[0]}
     without = next((entry.path for entry in entries if entry.tags is None), None)
     if without is not None:
         raise UserError(f"{config.train_file}: {without} has no tags, which this loader needs.")
@@ -56,24 +60,3 @@ def sentence_reader(
         return {"tokens": tokens, "text_embedding": average}
 
     return both
-
-
-def read_dictionary(path: str, what: str) -> Mapping:
-    """A pickled dictionary that is not empty.
-
-    Raises:
-        UserError: missing, unsafe or of another kind.
-    """
-    held = pickles.load(Path(path), f"a dictionary of {what}")
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of {what}.")
-    return held
-
-
-def _numbers(tags: list, text: TextCheckpoint) -> list[int]:
-    """Tags as token ids; a word that the vocabulary lacks is the unknown word, number V."""
-    return [t if isinstance(t, int) else text.tag2idx.get(t, text.vocab_size) for t in tags]
-
-
-def _numbered(entry: Entry, text: TextCheckpoint) -> Entry:
-    return entry if entry.tags is None else entry._replace(tags=_numbers(entry.tags, text))

@@ -49,13 +49,13 @@ def parts_of(
             "leave --val_fraction out."
         )
     first = [first_class(entry) for entry in entries]
-    places = [i for i, label in enumerate(first) if label is not None]
+    rows = [i for i, label in enumerate(first) if label is not None]
     table = pd.DataFrame(
         {
-            "path": [entries[i].path for i in places],
-            "label": np.array([first[i] for i in places], np.int64),
+            "path": [entries[i].path for i in rows],
+            "label": np.array([first[i] for i in rows], np.int64),
             "split": "train",
-            "place": places,
+            "row": rows,
         }
     )
     train = Manifest(str(config.train_file), Path(config.data_dir), file.classes, table)
@@ -63,7 +63,7 @@ def parts_of(
     split = split_files.use(args.split, train, None)
 
     def entries_of(positions: np.ndarray) -> list[Entry]:
-        return [entries[place] for place in train.table["place"].iloc[positions]]
+        return [entries[row] for row in train.table["row"].iloc[positions]]
 
     held = entries_of(split.validation) if len(split.validation) else None
     return entries_of(split.labelled), held, split

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from common.cli import UserError
+from webemotion.catalogue import SIDES, Side
 from webemotion.text import checkpoint, models
-
-LAST_LAYERS = ("fc2.weight", "fc.weight")
 
 
 @dataclass(frozen=True)
@@ -27,29 +26,6 @@ class TextOutputs:
     embedding: Tensor | None = None
     logits: Tensor | None = None
     words: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Side:
-    """A published text model as a script uses it.
-
-    Attributes:
-        family, model: see :func:`webemotion.text.models.build`.
-        names: what the model returns, in order; a dash for what the script leaves.
-    """
-
-    family: str
-    model: str
-    names: tuple[str, ...]
-
-
-SIDES: dict[str, Side] = {
-    "sentence": Side("dan", "CNN_Embed_v2", ("embedding",)),
-    "sentence_words": Side("dan2", "CNN_Embed_v2_withFeature", ("embedding", "words")),
-    "joint": Side("dan2", "CNN_2Branch", ("logits", "embedding")),
-    "transformed": Side("v2", "TextCNN_NLT", ("logits", "embedding", "-", "words", "-")),
-}
-"""Name -> side; ``average``, the mean word vector, needs no model and is read with the images."""
 
 
 class TextSide(nn.Module):
@@ -86,7 +62,7 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     """The text side of a configuration, with the dictionaries of its checkpoint.
 
     Args:
-        name: key of :data:`SIDES`.
+        name: key of :data:`webemotion.catalogue.SIDES`.
         config: keys ``text_ckpt``, ``sent_len``, ``word_dim`` and ``filter_dim`` are read.
 
     Raises:
@@ -94,13 +70,9 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
     """
     side, source = SIDES[name], Path(config.text_ckpt)
     held = checkpoint.load(source)
-    last = next((held.state_dict[key] for key in LAST_LAYERS if key in held.state_dict), None)
     sizes = (held.vocab_size, config.sent_len, config.word_dim, config.filter_dim)
-    classes = 0 if last is None else len(last)
-    try:
-        model = models.build(side.family, side.model, *sizes, classes or 1)
-    except ValueError as error:
-        raise UserError(f"{config.path}: {error}") from None
+    with torch.random.fork_rng(devices=()):  # what follows draws as if there were no text side
+        model = models.build(side.family, side.model, *sizes, held.classes or 1)
     lacking = checkpoint.load_into(model, held, source)
     if lacking:
         raise UserError(
@@ -108,4 +80,4 @@ def load_side(name: str, config) -> tuple[TextSide, checkpoint.TextCheckpoint]:
             f"{side.family} has; train one with `python -m webemotion.text.train --family "
             f"{side.family} --model {side.model}`."
         )
-    return TextSide(model, side, held.vocab_size + 1, classes), held
+    return TextSide(model, side, held.vocab_size + 1, held.classes), held

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-TOP = 10
+from common.cli import UserError
+from webemotion.metrics import average_precision
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,12 @@ class Nearest:
     Attributes:
         label_words: the words of the dictionary that are class names, in the dictionary's order.
         label_similarity: cosines float32 [N, labels].
-        tag_similarity: cosines float32 [N, T] with every word, class names included.
         pred_index: int64 [N], positions in `label_words`.
-        top: int64 [N, up to 10], numbers of the most similar words, best first.
     """
 
     label_words: list[str]
     label_similarity: np.ndarray
-    tag_similarity: np.ndarray
     pred_index: np.ndarray
-    top: np.ndarray
 
     @property
     def pred_word(self) -> list[str]:
@@ -64,20 +60,16 @@ def nearest_label(
         classes: class names; those that the dictionary lacks cannot be predicted.
 
     Raises:
-        ValueError: the dictionary has none of the class names.
+        UserError: the dictionary has none of the class names.
     """
-    places = [k for k, word in enumerate(words) if word in set(classes)]
-    if not places:
-        raise ValueError("none of the class names is in the dictionary")
-    tags = cosine_similarity(projected, vectors)
-    labels = cosine_similarity(projected, vectors[places])
-    return Nearest(
-        [words[k] for k in places],
-        labels,
-        tags,
-        labels.argmax(axis=1),
-        np.argsort(-tags, axis=1, kind="stable")[:, :TOP],
-    )
+    numbers = [k for k, word in enumerate(words) if word in set(classes)]
+    if not numbers:
+        raise UserError(
+            f"the embeddings know none of the class names {', '.join(classes)}; embed them with "
+            "`python -m webemotion.text.embed`."
+        )
+    similarity = cosine_similarity(projected, vectors[numbers])
+    return Nearest([words[k] for k in numbers], similarity, similarity.argmax(axis=1))
 
 
 def category_scores(projected: np.ndarray, rows: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -99,25 +91,6 @@ def best_word_score(projected: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return cosine_similarity(projected, matrix).max(axis=1).astype(np.float32)
 
 
-def category_labels(annotations: Sequence[Sequence[str]], categories: Sequence[str]) -> np.ndarray:
-    """Which categories every image shows: int64 [N, categories] of 0 and 1."""
-    return np.array([[int(c in shown) for c in categories] for shown in annotations], np.int64)
-
-
-def average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision of one category; NaN where no image shows it.
-
-    That is what the scikit-learn of the authors' time gave; today's gives 0.
-
-    Args:
-        labels: 0/1 [N].
-        scores: [N].
-    """
-    if not np.any(labels):
-        return float("nan")
-    return float(average_precision_score(labels, scores))
-
-
 def mean_average_precision(
     labels: np.ndarray, scores: np.ndarray, absent_as_zero: bool = False
 ) -> tuple[np.ndarray, float]:
@@ -127,14 +100,12 @@ def mean_average_precision(
         labels: 0/1 [N, categories].
         scores: [N, categories].
         absent_as_zero: a category that no image shows counts 0, as today's scikit-learn has it;
-            by default it is NaN and left out of the mean.
+            by default it is NaN, as in the authors' time, and left out of the mean.
 
     Returns:
         (float64 [categories], mean); the mean is NaN where no category is shown.
     """
-    ap = np.array([average_precision(y, s) for y, s in zip(labels.T, scores.T, strict=True)])
-    if absent_as_zero:
-        ap = np.nan_to_num(ap, nan=0.0)
+    ap = average_precision(labels, scores, absent=0.0 if absent_as_zero else np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN
         return ap, float(np.nanmean(ap))

@@ -66,11 +66,11 @@ def _tokens(own: list[str], model: nn.Module, tag2idx: Mapping[str, int]) -> tor
     return torch.from_numpy(pad_tags([numbers], model.vocab_size, model.max_len))
 
 
-def _refuse_unknown(words: Words, known: Mapping, place: str) -> None:
-    lacking = sorted({word for own in words.values() for word in own if word not in known})
+def _refuse_unknown(words: Words, vocabulary: Mapping, source: str) -> None:
+    lacking = sorted({word for own in words.values() for word in own if word not in vocabulary})
     if lacking:
         shown = ", ".join(lacking[:8]) + (" …" if len(lacking) > 8 else "")
         raise UserError(
-            f"{len(lacking)} of the categories' words are not in {place}: {shown}. Use a text "
+            f"{len(lacking)} of the categories' words are not in {source}: {shown}. Use a text "
             "model or embeddings that know them."
         )

@@ -6,14 +6,18 @@ import json
 import runpy
 import shutil
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from common.data import pickles
 from common.datasets.standins.twin import make_twin
+from webemotion.lists import Entry, write_list
 from webemotion.text import checkpoint, models
 from webemotion.text.embed import embed_words
 
@@ -78,3 +82,44 @@ def script(in_process) -> Callable:
 def rows() -> Callable[[Path], list[dict]]:
     """``rows(run)``: the epochs of a run's ``metrics.jsonl``."""
     return lambda run: [json.loads(line) for line in (run / "metrics.jsonl").open()]
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of six images."""
+    generator = np.random.default_rng(0)
+    for k in range(6):
+        pixels = generator.integers(0, 256, (40, 50, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def config(images):
+    """What a configuration says of the lists of `images`."""
+    return types.SimpleNamespace(
+        path="c.json",
+        num_classes=4,
+        data_dir=str(images),
+        train_file=str(images / "train.jsonl"),
+        val_file=str(images / "test.jsonl"),
+        image_size=32,
+        resize=36,
+        batch_size=4,
+        seed=0,
+        sample_size=9,
+        sent_len=5,
+    )
+
+
+@pytest.fixture
+def write_lists(config) -> Callable[[list], list[Entry]]:
+    """``write_lists(labels)``: both lists of `config`, an entry a label; returns the entries."""
+
+    def write(labels: list) -> list[Entry]:
+        entries = [Entry(f"{k}.png", label) for k, label in enumerate(labels)]
+        for path in (config.train_file, config.val_file):
+            write_list(path, entries)
+        return entries
+
+    return write

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from common.cli import UserError
-from webemotion.catalogue import PUBLISHED, SCRIPTS
-from webemotion.config import Config, load, require_files
+from webemotion.catalogue import SCRIPTS
+from webemotion.config import KEYS, Config, load
 from webemotion.options import assignment, build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,51 +80,6 @@ def test_the_older_form_names_loader_folder_and_both_lists(write):
     assert config.val_file == "lists/CNNsplit_test.pkl"
 
 
-def test_first_missing_file_is_named_with_the_command_that_makes_it(write, tmp_path):
-    config = load(write(PLAIN), V3)
-    config.train_file = str(tmp_path)
-    with pytest.raises(UserError) as error:
-        require_files(config, ("train_file", "val_file", "data_dir"), V3)
-    assert "val_file of" in str(error.value) and "v.pkl, is not there" in str(error.value)
-    assert "python -m common.datasets twin webtags" in str(error.value)
-
-
-def test_missing_embeddings_name_the_text_model_too(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    script = "mains/main_sclss_2Branch_0Shot_Evaluation_DeepEmotion"
-    embed = "python -m webemotion.text.embed --text_ckpt t.pth.tar --out words.pkl`"
-    for there in (False, True):
-        config = Config(path="c.json", tag_embeddings="words.pkl", text_ckpt="t.pth.tar")
-        with pytest.raises(UserError) as error:
-            require_files(config, ("tag_embeddings",), script)
-        assert embed in str(error.value)
-        assert ("--out t.pth.tar && " in str(error.value)) == (not there)
-        Path("t.pth.tar").touch()
-
-
-def test_missing_start_names_the_stage_before(write):
-    config = load(write({**PLAIN, "resume": "ckpts/a/model_best.pth.tar"}), V3)
-    with pytest.raises(UserError, match=r"main_mclss_2Branch_cosine\.py .*save_directory=ckpts/a"):
-        require_files(config, ("resume",), "mains/main_sclss_2Branch_finetune")
-    with pytest.raises(UserError, match=r"main_mclss_cross_entropy_v3\.py"):
-        require_files(config, ("resume",), "mains/main_mclss_2Branch_cosine")
-    config.resume = "ckpts/b/model_best_17.pth.tar"
-    with pytest.raises(UserError) as error:
-        require_files(config, ("resume",), "mains_exp/main_sclss_Joint_finetune")
-    made = "cp ckpts/b/model_best.pth.tar ckpts/b/model_best_17.pth.tar"
-    assert f"save_directory=ckpts/b && {made}`" in str(error.value)
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_the_command_that_makes_a_start_is_one_that_can_be_typed(write, script):
-    config = Config(path="c.json", resume="ckpts/a/model_best.pth.tar")
-    with pytest.raises(UserError) as error:
-        require_files(config, ("resume",), script)
-    _, file, flag, values, *_ = str(error.value).split("`")[1].split()
-    assert (ROOT / file).is_file() and (ROOT / values).is_file() and flag == "--config_file"
-    assert PUBLISHED[Path(values).stem] == file.removeprefix("webemotion/").removesuffix(".py")
-
-
 def test_assignments_are_json_or_text():
     assert assignment("lr=0.1") == ("lr", 0.1)
     assert assignment("resume=null") == ("resume", None)
@@ -136,3 +91,14 @@ def test_every_script_can_be_named_by_a_flag():
     for name in SCRIPTS:
         words = ["--config_file", "x.json", "--script", name]
         assert build_parser().parse_args(words).script == name
+
+
+def test_what_a_continuation_may_differ_in():
+    neutral = {name for name, about in KEYS.items() if about.metadata["neutral"]}
+    assert neutral == {
+        *("name", "ID", "paramname", "workers", "epochs", "print_freq", "resume", "evaluate"),
+        *("world_size", "dist_url", "dist_backend", "gpu", "device", "save_directory"),
+        *("data_dir", "train_file", "val_file", "text_ckpt", "text_embed", "idx2tag"),
+        *("visual_model", "pretrained"),
+    }
+    assert Config(path="c.json", lr=0.5).decisive()["lr"] == 0.5

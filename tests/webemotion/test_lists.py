@@ -54,18 +54,18 @@ def test_converter_goes_both_ways_and_replaces_nothing(tmp_path, in_process):
 @pytest.mark.parametrize("name", ["empty.pkl", "empty.jsonl"])
 def test_empty_list_is_refused(tmp_path, name):
     lists.write_list(tmp_path / name, [])
-    with pytest.raises(UserError, match=rf"{name} is empty; expected at least one image"):
+    with pytest.raises(UserError, match=rf"{name} is empty; expected a path and a label an image"):
         lists.read_list(tmp_path / name)
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ({"a": 1}, "holds a dict; expected a list"),
-        ([["a.jpg"]], r"entry 0 of .* is \['a.jpg'\]"),
-        ([["a.jpg", 1], ["b.jpg", "fear"]], "entry 1"),
-        ([["a.jpg", [1], [1.5]]], "entry 0"),
-        ([[7, 1]], "entry 0"),
+        ({"a": 1}, r"entry 1: .* is not \[path, label\]"),
+        ([["a.jpg"]], r"entry 1: \['a.jpg'\] is not"),
+        ([["a.jpg", 1], ["b.jpg", "fear"]], "entry 2"),
+        ([["a.jpg", [1], [1.5]]], "entry 1"),
+        ([[7, 1]], "entry 1"),
     ],
 )
 def test_other_content_is_refused(tmp_path, value, told):
@@ -79,8 +79,14 @@ def test_other_content_is_refused(tmp_path, value, told):
 )
 def test_other_lines_are_refused_with_their_number(tmp_path, line):
     (tmp_path / "l.jsonl").write_text('{"path": "b.jpg", "label": 0}\n' + line + "\n")
-    with pytest.raises(UserError, match="line 2, is no list entry"):
+    with pytest.raises(UserError, match=r"l.jsonl, (line|entry) 2: "):
         lists.read_list(tmp_path / "l.jsonl")
+
+
+def test_shares_of_json_may_be_whole_numbers(tmp_path):
+    (tmp_path / "l.jsonl").write_text('{"path": "b.jpg", "target": [0, 1]}\n')
+    (entry,) = lists.read_list(tmp_path / "l.jsonl")
+    assert entry.label == [0, 1] and lists.is_vector(entry.label)
 
 
 def test_missing_images_are_counted_and_five_named(tmp_path):

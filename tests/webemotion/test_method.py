@@ -7,11 +7,12 @@ import torch
 
 from common.cli import UserError
 from common.engine.method import Progress
+from webemotion.catalogue import SIDES
 from webemotion.method import METHODS, Settings
 from webemotion.model import build_network
 from webemotion.text import checkpoint, models
 from webemotion.text.models import TextTransformation
-from webemotion.text_side import SIDES, TextSide, load_side
+from webemotion.text_side import TextSide, load_side
 
 HEADS = {"cosine": "2branch", "one_branch": "2branch", "attention": "2branch", "soft_ne": "2branch"}
 HEADS |= {"joint": "joint", "joint_exp": "joint", "three_branch": "3branch"}

@@ -22,8 +22,7 @@ class Itself(torch.nn.Module):
 
 def validate(batches, metric, top_k=None):
     loader = [{"image": logits, "target": target} for logits, target in batches]
-    device = torch.device("cpu")
-    return metrics.Validation(loader, metric, device, top_k)(EmotionMethod(Itself()))
+    return metrics.Validation(loader, metric, top_k)(EmotionMethod(Itself()))
 
 
 def test_hit_and_strongest_accuracy():

@@ -37,7 +37,7 @@ def test_an_earlier_rate_lives_on_under_a_plateau_alone(schedule, rate):
 
 def test_a_schedule_that_is_kept_is_part_of_the_checkpoint():
     first, second = optimizer_at(0.1), optimizer_at(0.1)
-    kept, _ = scheduling(first, config("3, 9"), keep_schedule=True)
+    kept, _ = scheduling(first, config("3, 9"), entered=2)
     assert first.param_groups[0]["lr"] == 0.1
     again, _ = scheduling(second, config("3, 9"))
     again.load_state_dict(kept.state_dict())

@@ -8,11 +8,12 @@ import torch
 
 from common.cli import UserError
 from common.data import pickles
-from webemotion import class_names, lists
+from webemotion import lists
 from webemotion import zero_shot_scores as scores
+from webemotion.catalogue import SCRIPTS
+from webemotion.class_names import CLASSES, WORDS
 from webemotion.model import build_network
 from webemotion.text import checkpoint
-from webemotion.zero_shot import VARIANTS
 from webemotion.zero_shot_words import vector_rows, word_feature_rows
 
 SMALL = {"image_size": 32, "resize": 36, "batch_size": 8, "workers": 0, "depth": "resnet10"}
@@ -53,7 +54,6 @@ def test_nearest_word_by_hand():
     assert found.label_words == ["joy", "anger"] and found.pred_word == ["joy", "anger"]
     assert found.pred_index.tolist() == [0, 1]
     assert found.label_similarity[1] == pytest.approx([1 / 26**0.5, 5 / 26**0.5])
-    assert found.top[0].tolist() == [1, 0, 2]
     # Classes count alphabetically, label words as the dictionary has them.
     assert found.accuracy([1, 0]) == 0.0
     assert found.accuracy_by_name([1, 0], ("anger", "joy")) == 1.0
@@ -92,10 +92,11 @@ def test_word_features_are_the_first_positions(world):
 
 
 def test_every_zero_shot_script_has_a_variant():
-    from webemotion.catalogue import SCRIPTS
-
-    names = {n.rpartition("/")[2] for n, row in SCRIPTS.items() if row.task == "zero_shot"}
-    assert names == set(VARIANTS)
+    for row in SCRIPTS.values():
+        assert (row.variant is not None) == (row.task == "zero_shot")
+        if row.variant:
+            assert (row.variant.classes in CLASSES) == (row.variant.kind == "nearest")
+            assert (row.variant.words in WORDS) == (row.variant.kind != "nearest")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_emotic_scripts(world, networks, script, name):
     if name.endswith("WordMax"):
         assert report["category"] == "Peace"
     else:
-        assert set(report["ap"]) == set(class_names.EMOTIC)
+        assert set(report["ap"]) == set(CLASSES["emotic"])
         values = [v for v in report["ap"].values() if v is not None]
         assert report["mean_ap"] == pytest.approx(np.mean(values))
 
@@ -142,10 +143,10 @@ def test_perfect_projection_finds_every_class(world, script, tmp_path, monkeypat
     from webemotion import zero_shot
 
     vectors = pickles.load(world / "models/Embeddings/Key690_BN.pkl")
-    names = class_names.UNBIASEDEMO
+    names = CLASSES["unbiasedemo"]
 
-    def onto_the_word(model, entries, *_):
-        targets = np.array([entry.label for entry in entries])
+    def onto_the_word(model, batches, *_):
+        targets = np.array([entry.label for entry in batches.dataset.entries])
         return np.stack([vectors[names[k]] for k in targets]), targets
 
     monkeypatch.setattr(zero_shot, "project", onto_the_word)

@@ -2,74 +2,59 @@
 
 from __future__ import annotations
 
-import argparse
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 from common.cli import UserError, entry_point, log_to
-from common.files import write_json
-from common.flags import count, number
+from common.flags import Parser, add_settings, count, settings_of
 from webemotion import lists
 from webemotion.class_names import stockemotion690
-from webemotion.dataset_release import converters, download, evaluate, links, tag_split, votes
+from webemotion.dataset_release import converters, download, links, tag_split, votes
+from webemotion.plain_files import read_plain
 
 SUFFIXES = (".pkl", ".jsonl")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m webemotion.dataset_release")
+def _parser() -> Parser:
+    parser = Parser(prog="python -m webemotion.dataset_release")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
+    def command(run: Callable, name: str, text: str) -> Parser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
 
-    vote = command("votes", "SE30K8: votes to labels")
+    vote = command(_votes, "votes", "SE30K8: votes to labels")
     vote.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
     vote.add_argument("--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree")
     _out(vote, "folder of single.* and multi.*")
 
-    tags = command("split690", "StockEmotion: tags to 690 classes, train and test list")
+    tags = command(_split690, "split690", "StockEmotion: tags to 690 classes, train and test list")
     tags.add_argument("--tags", type=Path, required=True, help="[path, [tags]] or JSON Lines")
     tags.add_argument("--classes", type=Path, help="JSON list of class names; default: the 690")
     tags.add_argument("--labels", choices=tag_split.FORMS, default="labels", help="form of entries")
     _out(tags, "folder of train.* and test.*")
 
-    fetch = command("download", "fetch images from a list of links, politely; goes on where it was")
-    usual = download.Manners()
+    fetch = command(_download, "download", "fetch images from links, politely; may be gone on with")
     fetch.add_argument("--links", type=Path, required=True, help="URL, or path<TAB>URL, a line")
     fetch.add_argument("--out", type=Path, required=True, help="folder of the images")
     fetch.add_argument("--preview", action="store_true", help="fetch the previews of 240 pixels")
-    fetch.add_argument("--threads", type=number(int, 1, 16), default=usual.threads, help="at once")
-    fetch.add_argument("--rate", type=number(float, 0.01, 50), default=usual.rate, help="a second")
-    fetch.add_argument("--tries", type=number(int, 1, 10), default=usual.tries, help="per image")
-    fetch.add_argument("--timeout", type=number(float, 0.1), default=usual.timeout, help="seconds")
+    manners = fetch.add_argument_group("manners")
+    add_settings(download.Manners, manners, manners)
 
-    judge = command("evaluate", "SE30K8: predictions against the annotations")
-    judge.add_argument("--annotations", type=Path, required=True, help="JSON or pickle of votes")
-    judge.add_argument("--predictions", type=Path, required=True, help="JSON Lines")
-    judge.add_argument(
-        "--threshold", type=count, default=votes.LEAST_VOTES, help="votes that agree"
-    )
-    judge.add_argument("--out", type=Path, help="JSON file to write")
-
-    turn = command("convert", "a download to image lists; EMOTIC's people to crops too")
-    turn.add_argument("name", choices=("emotic", *converters.DATASETS), help="dataset")
+    turn = command(_convert, "convert", "a download to image lists; EMOTIC's people to crops too")
+    turn.add_argument("name", choices=("emotic", *converters.READERS), help="dataset")
     turn.add_argument("--source", type=Path, required=True, help="the download")
     turn.add_argument("--crops", type=Path, help="emotic: folder of the crops; default: OUT/crops")
     _out(turn, "folder of the lists")
 
-    lines = command("lists", "a list between pickle and JSON Lines; the suffixes say which")
+    lines = command(_lists, "lists", "a list between pickle and JSON Lines; the suffixes say which")
     lines.add_argument("source", type=Path)
     lines.add_argument("target", type=Path)
     return parser
 
 
-def _out(parser: argparse.ArgumentParser, text: str) -> None:
+def _out(parser: Parser, text: str) -> None:
     parser.add_argument("--out", type=Path, required=True, help=text)
     parser.add_argument("--form", choices=SUFFIXES, default=".jsonl", help="of the lists")
 
@@ -86,15 +71,13 @@ def _write(folder: Path, named: dict[str, list[lists.Entry]], form: str) -> None
 
 
 def _votes(args) -> None:
-    single, shares = votes.labelled(votes.read_annotations(args.annotations), args.threshold)
-    print(f"{len(shares) - len(single)} images have no class with {args.threshold} votes")
-    _write(args.out, {"single": single, "multi": shares}, args.form)
+    single, multi = votes.labelled(votes.read_annotations(args.annotations), args.threshold)
+    print(f"{len(multi) - len(single)} images have no class with {args.threshold} votes")
+    _write(args.out, {"single": single, "multi": multi}, args.form)
 
 
 def _split690(args) -> None:
-    classes = stockemotion690()
-    if args.classes:
-        classes = _class_names(args.classes)
+    classes = _class_names(args.classes) if args.classes else stockemotion690()
     tags = tag_split.read_tags(args.tags)
     entries = tag_split.class_entries(tags, args.labels, classes)
     print(f"{len(tags) - len(entries)} of {len(tags)} images have none of the class tags")
@@ -104,10 +87,7 @@ def _split690(args) -> None:
 
 def _class_names(path: Path) -> dict[str, int]:
     """Names in order, as if they were the whole vocabulary."""
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the class names {path} cannot be read ({error}).") from None
+    names = read_plain(path, "a list of class names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path} is no JSON list of class names.")
     # Numbers below 0 stand for no tag, so that only words are matched.
@@ -116,7 +96,7 @@ def _class_names(path: Path) -> dict[str, int]:
 
 def _download(args) -> int:
     wanted = links.read_links(args.links, args.preview)
-    manners = download.Manners(args.threads, args.rate, args.tries, args.timeout)
+    manners = settings_of(download.Manners, args)
     counts, failed = download.Downloader(args.out, manners).fetch_all(wanted)
     print(", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
     if not failed:
@@ -125,21 +105,6 @@ def _download(args) -> int:
     download.write_failures(failed, target)
     print(f"what failed stands in {target}; the same command tries it again")
     return 1
-
-
-def _evaluate(args) -> None:
-    if args.out and args.out.exists():
-        raise UserError(f"{args.out} exists and is left as it is; give another --out.")
-    predictions = evaluate.read_predictions(args.predictions)
-    annotations = votes.read_annotations(args.annotations)
-    report = evaluate.evaluate(predictions, annotations, args.threshold)
-    for name, value in report.items():
-        if isinstance(value, float):
-            print(f"{name}: {value:.2%}")
-        elif isinstance(value, int):
-            print(f"{name}: {value}")
-    if args.out:
-        write_json(args.out, report)
 
 
 def _convert(args) -> None:
@@ -151,24 +116,17 @@ def _convert(args) -> None:
 
 
 def _lists(args) -> None:
-    number_of = lists.convert(args.source, args.target)
-    print(f"{args.target}: {number_of} images")
-
-
-COMMANDS = {
-    "votes": _votes,
-    "split690": _split690,
-    "download": _download,
-    "evaluate": _evaluate,
-    "convert": _convert,
-    "lists": _lists,
-}
+    if args.target.exists():
+        raise UserError(f"{args.target} exists and is left as it is; give another name.")
+    entries = lists.read_list(args.source)
+    lists.write_list(args.target, entries)
+    print(f"{args.target}: {len(entries)} images")
 
 
 def _run(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     log_to()
-    return COMMANDS[args.command](args) or 0
+    return args.run(args) or 0
 
 
 def main(argv: list[str] | None = None) -> int:

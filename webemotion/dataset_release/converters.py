@@ -16,20 +16,20 @@ from tqdm import tqdm
 from common.cli import UserError
 from common.data.dataset import open_rgb
 from common.datasets.readers import emotic, reader
-from webemotion import class_names
+from common.files import replacing
 from webemotion.lists import Entry
 
 log = logging.getLogger(__name__)
 
-DATASETS = {
-    "deepemotion": ("fi", class_names.DEEPEMOTION),
-    "unbiasedemo": ("unbiasedemo", class_names.UNBIASEDEMO),
-    "deepsentiment": ("deepsentiment", ("negative", "positive")),
-    "twitter1": ("twitter1", ("negative", "positive")),
-    "advertisement": ("advertisement", class_names.ADVERTISEMENT),
-    "se30k8": ("SE30K8", class_names.SE30K8),
+READERS = {
+    "deepemotion": "fi",
+    "unbiasedemo": "unbiasedemo",
+    "deepsentiment": "deepsentiment",
+    "twitter1": "twitter1",
+    "advertisement": "advertisement",
+    "se30k8": "SE30K8",
 }
-"""Name -> (reader, class names in the order of their numbers)."""
+"""The authors' name of a dataset -> its reader; both count its classes alike."""
 
 ImageLists = dict[str, list[Entry]]
 
@@ -40,23 +40,14 @@ def convert(name: str, source: Path) -> ImageLists:
     Raises:
         UserError: the download is not there or of another form, or its classes are others.
     """
-    read, classes = DATASETS[name]
-    manifest = reader(read)(source)
-    numbers = {c.lower(): k for k, c in enumerate(classes)}
-    unknown = [c for c in manifest.classes if c.lower() not in numbers]
-    if unknown:
-        raise UserError(
-            f"{source} has the class '{unknown[0]}', which is none of {name}'s: "
-            f"{', '.join(classes)}."
-        )
+    manifest = reader(READERS[name])(source)
     for note in manifest.notes:
         log.info("%s: %s", name, note)
     lists: ImageLists = {}
     base = source.resolve()
     for row in manifest.table.itertuples():
         path = Path(os.path.relpath(manifest.root / row.path, base)).as_posix()
-        label = numbers[manifest.classes[row.label].lower()]
-        lists.setdefault(row.split, []).append(Entry(path, label))
+        lists.setdefault(row.split, []).append(Entry(path, int(row.label)))
     return lists
 
 
@@ -96,9 +87,9 @@ def convert_emotic(source: Path, crops: Path) -> ImageLists:
                 if crop is None or not labels:
                     empty += 1
                     continue
-                place = f"{split}/{path.stem}_{k}.png"
-                _save(crop, crops / place)
-                entries.append(Entry(place, sorted(labels)))
+                name = f"{split}/{path.stem}_{k}.png"
+                _save(crop, crops / name)
+                entries.append(Entry(name, sorted(labels)))
         if empty:
             log.warning("%s: %d people without a box in the image or a category", split, empty)
     return out
@@ -115,6 +106,5 @@ def _save(crop: Image.Image, path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}")
-    crop.save(temporary, format="PNG")
-    temporary.replace(path)
+    with replacing(path) as part:
+        crop.save(part, format="PNG")

@@ -1,15 +1,12 @@
 """Fetching images from links: several at a time, politely, and so that it can be gone on with.
 
 All threads together keep to one rate; a server that says wait is waited for; tries are bounded; an
-image is decoded before it is put in its place, in one step; a file that is there is never touched.
+image is decoded before it is put in its place, in one step; what is there is not fetched again.
 """
 
 from __future__ import annotations
 
 import io
-import logging
-import os
-import tempfile
 import threading
 import time
 import urllib.error
@@ -25,9 +22,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.cli import UserError
+from common.files import replacing
+from common.flags import number, setting
 from webemotion.dataset_release.links import Link
-
-log = logging.getLogger(__name__)
 
 AGENT = "emotionlab-downloader/0.1 (research; honours Retry-After)"
 WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
@@ -39,36 +36,19 @@ class Manners:
     """How a download behaves.
 
     Attributes:
-        threads: requests under way at once.
-        rate: requests a second at most, of all threads together.
-        tries: requests for one image at most.
-        timeout: seconds until a silent server counts as failed.
+        rate: of all threads together.
         pause: seconds before the second try; doubled before each further one.
         longest_pause: seconds; also what a server's Retry-After is cut to.
         max_bytes: a larger file is refused.
     """
 
-    threads: int = 4
-    rate: float = 5.0
-    tries: int = 3
-    timeout: float = 20.0
+    threads: int = setting(4, "requests under way at once", type=number(int, 1, 16))
+    rate: float = setting(5.0, "requests a second at most", type=number(float, 0.01, 50))
+    tries: int = setting(3, "requests for one image at most", type=number(int, 1, 10))
+    timeout: float = setting(20.0, "seconds of silence that fail", type=number(float, 0.1))
     pause: float = 1.0
     longest_pause: float = 60.0
     max_bytes: int = 30_000_000
-
-
-class _Rate:
-    """Lets callers through one after the other, `rate` a second."""
-
-    def __init__(self, rate: float):
-        self._gap, self._next, self._lock = 1 / rate, 0.0, threading.Lock()
-
-    def wait(self) -> None:
-        with self._lock:
-            now = time.monotonic()
-            start = max(now, self._next)
-            self._next = start + self._gap
-        time.sleep(max(0.0, start - now))
 
 
 class Failure(Exception):
@@ -94,7 +74,7 @@ class Downloader:
 
     def __init__(self, folder: Path, manners: Manners, sleep: Callable[[float], None] = time.sleep):
         self.folder, self.manners, self._sleep = Path(folder), manners, sleep
-        self._rate = _Rate(manners.rate)
+        self._next_start, self._lock = 0.0, threading.Lock()
 
     def fetch_all(self, links: Sequence[Link]) -> tuple[Counter, dict[Link, str]]:
         """Fetch what is not there yet.
@@ -138,13 +118,20 @@ class Downloader:
                 self._sleep(min(max(failure.wait, usual), self.manners.longest_pause))
         raise AssertionError("tries is at least 1")
 
+    def _wait_for_turn(self) -> None:
+        """All threads together start `rate` requests a second."""
+        with self._lock:
+            start = max(time.monotonic(), self._next_start)
+            self._next_start = start + 1 / self.manners.rate
+        time.sleep(max(0.0, start - time.monotonic()))
+
     def _request(self, url: str) -> bytes:
         """The body of one answer.
 
         Raises:
             Failure: no answer, an error, or too large a body.
         """
-        self._rate.wait()
+        self._wait_for_turn()
         request = urllib.request.Request(url, headers={"User-Agent": AGENT})
         try:
             with urllib.request.urlopen(request, timeout=self.manners.timeout) as answer:
@@ -173,17 +160,8 @@ class Downloader:
         except Exception as error:  # decoders raise almost anything on damaged bytes
             raise Failure(f"no readable image ({type(error).__name__})") from None
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=".part-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(body)
-                os.chmod(name, 0o644)
-                os.link(name, target)  # unlike a rename, this never replaces a file
-            finally:
-                os.unlink(name)
-        except FileExistsError:
-            return
+            with replacing(target) as part:
+                part.write_bytes(body)
         except OSError as error:
             raise Failure(f"cannot be written ({error.strerror})") from None
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from common.cli import UserError
+from common.datasets.readers.lists import read_lines
 
 PREVIEW = "240"
 SCHEMES = ("http://", "https://")
@@ -25,9 +26,9 @@ def preview_url(url: str) -> str:
     The part of the file name before its first underscore becomes ``240``; a name without an
     underscore becomes ``240`` alone, and its extension is lost, as published.
     """
-    place, slash, name = url.rpartition("/")
+    folder, slash, name = url.rpartition("/")
     _, underscore, rest = name.partition("_")
-    return f"{place}{slash}{PREVIEW}{underscore}{rest}"
+    return f"{folder}{slash}{PREVIEW}{underscore}{rest}"
 
 
 def read_links(path: Path, preview: bool = False) -> list[Link]:
@@ -43,14 +44,9 @@ def read_links(path: Path, preview: bool = False) -> list[Link]:
         UserError: unreadable or empty list, a line that is no link, a path that leaves the folder,
             or two links to one path.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the list of links {path} cannot be read ({error}).") from None
     links: dict[str, Link] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        line = line.strip()
-        if not line or line.startswith("#"):
+    for number, line in read_lines(path, "the list of links"):
+        if line.startswith("#"):
             continue
         link = _link(_cells(line), f"{path}, line {number}", preview)
         if link.path in links and links[link.path] != link:
@@ -76,7 +72,7 @@ def _link(cells: list[str], where: str, preview: bool) -> Link:
     if len(cells) > 2 or not url.startswith(SCHEMES) or not parts.netloc:
         raise UserError(f"{where}: '{url}' is no http or https link.")
     path = cells[0] if len(cells) == 2 else unquote(parts.path.rpartition("/")[2])
-    place = PurePosixPath(path)
-    if not path or place.is_absolute() or ".." in place.parts or "\\" in path:
+    parsed = PurePosixPath(path)
+    if not path or parsed.is_absolute() or ".." in parsed.parts or "\\" in path:
         raise UserError(f"{where}: the path '{path}' does not stay in the folder.")
     return Link(path, preview_url(url) if preview else url)

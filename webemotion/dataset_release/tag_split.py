@@ -9,7 +9,7 @@ from pathlib import Path
 from common.cli import UserError
 from common.data import pickles
 from webemotion.class_names import stockemotion690
-from webemotion.data import train_val_split
+from webemotion.images import train_val_split
 from webemotion.lists import Entry
 
 FORMS = ("labels", "full_tag", "idxcount")
@@ -55,11 +55,11 @@ def class_entries(
         classes: class name -> its number in the vocabulary, in class order; None: the 690.
     """
     classes = stockemotion690() if classes is None else classes
-    known = {name: k for k, name in enumerate(classes)}
-    known |= {number: k for k, number in enumerate(classes.values())}
+    numbers = {name: k for k, name in enumerate(classes)}
+    numbers |= {number: k for k, number in enumerate(classes.values())}
     out = []
     for image, own in tags.items():
-        named = [known[tag] for tag in own if tag in known]
+        named = [numbers[tag] for tag in own if tag in numbers]
         once = list(dict.fromkeys(named))
         if not once:
             continue

@@ -1,46 +1,24 @@
-"""SE30K8: what five workers said of an image, as shares of emotions and as one label."""
+"""SE30K8: what five workers said of an image, as shares of emotions and as one label.
+
+Votes are counted by :mod:`common.datasets.readers.se30k8`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from common.cli import UserError
-from common.data import pickles
 from common.datasets.readers.se30k8 import LEAST_VOTES, shares
 from webemotion.lists import Entry
+from webemotion.plain_files import read_plain
 
-DROPPED = -1
 KEY = "image_emotion"
+EXPECTED = "a dictionary image -> [[emotion, …] of a worker, …]"
 
-Votes = Sequence[Sequence[str]]
-
-
-def vote_labels(votes: Votes, threshold: int = LEAST_VOTES, where: str = "image"):
-    """An image's labels.
-
-    Args:
-        votes: per worker the emotions that this worker named.
-        threshold: votes that a class needs to be the image's one label.
-        where: the image, for messages.
-
-    Returns:
-        (shares of all votes float64 [8], class with most votes or −1 where it has too few). Of
-        classes with equally many votes, the one named first wins.
-
-    Raises:
-        UserError: nobody voted, or an emotion is no class.
-    """
-    if not any(votes):
-        raise UserError(f"{where}: nobody named an emotion.")
-    label, share = shares(votes, threshold, where)
-    return np.asarray(share), label
+Votes = dict[str, list[list[str]]]
 
 
-def read_annotations(path: str | Path) -> dict[str, list[list[str]]]:
+def read_annotations(path: Path) -> Votes:
     """Image -> votes, from JSON or a pickle.
 
     Either is a dictionary image -> ``[[emotion, …] of a worker, …]`` or, as released, image ->
@@ -49,39 +27,33 @@ def read_annotations(path: str | Path) -> dict[str, list[list[str]]]:
     Raises:
         UserError: unreadable or empty file, or another form.
     """
-    path = Path(path)
-    if path.suffix == ".json":
-        try:
-            held = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"the annotations {path} cannot be read ({error}).") from None
-    else:
-        held = pickles.load(path, "votes per image")
-    expected = "a dictionary image -> [[emotion, …] of a worker, …]"
+    held = read_plain(path, EXPECTED)
     try:
-        pairs = dict(held).items()
-        of_image = {str(k): v[KEY] if isinstance(v, dict) else v for k, v in pairs}
-        votes = {image: [list(worker) for worker in of] for image, of in of_image.items()}
+        of_image = {k: v[KEY] if isinstance(v, dict) else v for k, v in dict(held).items()}
+        votes = {str(image): [list(worker) for worker in of] for image, of in of_image.items()}
     except (TypeError, ValueError, KeyError):
-        raise UserError(f"{path} holds no votes; expected {expected}.") from None
+        raise UserError(f"{path} holds no votes; expected {EXPECTED}.") from None
     texts = all(isinstance(v, str) for of in votes.values() for worker in of for v in worker)
     if not votes or not texts:
-        raise UserError(f"{path} holds {'no texts' if votes else 'no votes'}; expected {expected}.")
+        raise UserError(f"{path} holds {'no texts' if votes else 'no votes'}; expected {EXPECTED}.")
     return votes
 
 
-def labelled(
-    annotations: dict[str, list[list[str]]], threshold: int = LEAST_VOTES
-) -> tuple[list[Entry], list[Entry]]:
+def labelled(votes: Votes, threshold: int = LEAST_VOTES) -> tuple[list[Entry], list[Entry]]:
     """(images with one label, all images with the shares of their votes).
 
+    Args:
+        threshold: votes that a class needs to be an image's one label.
+
     Raises:
-        UserError: names the image whose votes cannot be counted.
+        UserError: names the image for which nobody voted, or whose emotion is no class.
     """
-    single, all_shares = [], []
-    for image, votes in annotations.items():
-        share, label = vote_labels(votes, threshold, image)
-        all_shares.append(Entry(image, share.tolist()))
-        if label != DROPPED:
+    single, multi = [], []
+    for image, workers in votes.items():
+        if not any(workers):
+            raise UserError(f"{image}: nobody named an emotion.")
+        label, share = shares(workers, threshold, image)
+        multi.append(Entry(image, share.tolist()))
+        if label >= 0:
             single.append(Entry(image, label))
-    return single, all_shares
+    return single, multi

@@ -1,12 +1,9 @@
 """The projection near the average word vector, nothing else."""
 
 import sys
-from pathlib import Path
 
-if not __package__:  # run as a script: import from the repository's root, not from this folder
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+sys.path[0] = __file__.rpartition("/webemotion/")[0]  # the repository's root, not this folder
 
-from webemotion.train import main
+from webemotion.train import start
 
-if __name__ == "__main__":
-    raise SystemExit(main(__file__))
+start(__name__, __file__)

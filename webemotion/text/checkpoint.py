@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from common.cli import UserError
 from common.engine import checkpoint
 
+LAST_LAYERS = ("fc2.weight", "fc.weight")
 DICTIONARIES = ("tag2idx", "idx2tag")
 
 
@@ -35,6 +36,11 @@ class TextCheckpoint:
         """V: rows of the word table less the unknown word and the padding."""
         table = self.state_dict.get("embedding.weight")
         return len(self.tag2idx) if table is None else len(table) - 2
+
+    @property
+    def classes(self) -> int:
+        """C: outputs of its last layer; 0 where it has none with classes."""
+        return next((len(self.state_dict[n]) for n in LAST_LAYERS if n in self.state_dict), 0)
 
 
 def save(path: Path, model: nn.Module, tag2idx: Mapping[str, int], **more) -> None:

@@ -11,7 +11,8 @@ import torch
 from torch.utils.data import Dataset
 
 from common.cli import UserError
-from webemotion.data import target_of, train_val_split
+from webemotion.data import target_of
+from webemotion.images import train_val_split
 from webemotion.lists import Entry, is_vector
 from webemotion.text.tags import DROP, pad_tags, tag_dropout
 

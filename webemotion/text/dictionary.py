@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from common.cli import UserError
-from common.data import pickles
+from webemotion import plain_files
 from webemotion.lists import Entry
+from webemotion.text.tags import numbers_of
 
 
 def read_dictionary(
@@ -28,10 +28,7 @@ def read_dictionary(
     """
     if path is None:
         return _from_words(entries, source)
-    path = Path(path)
-    held = _read(path)
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of words; expected word -> number.")
+    held = plain_files.read_dictionary(path, "words; expected word -> number")
     pairs = {(w, n) if isinstance(n, int) else (n, w) for w, n in held.items()}
     try:
         words = {str(word): int(number) for word, number in pairs}
@@ -44,21 +41,12 @@ def read_dictionary(
     return dict(sorted(words.items(), key=lambda pair: pair[1]))
 
 
-def _read(path: Path):
-    if path.suffix != ".json":
-        return pickles.load(path, "a dictionary word -> number")
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"the dictionary {path} cannot be read ({error}).") from None
-
-
 def _from_words(entries: Sequence[Entry], source: str | Path) -> dict[str, int]:
     tags = {tag for entry in entries for tag in entry.tags or ()}
     if not tags or any(isinstance(tag, int) for tag in tags):
-        found = "numbers" if tags else "absent"
+        form = "numbers" if tags else "absent"
         raise UserError(
-            f"the tags of {source} are {found}, so the words are not known; give their dictionary "
+            f"the tags of {source} are {form}, so the words are not known; give their dictionary "
             "by --tag2idx."
         )
     return {word: number for number, word in enumerate(sorted(tags))}
@@ -67,9 +55,4 @@ def _from_words(entries: Sequence[Entry], source: str | Path) -> dict[str, int]:
 def numbered(entries: Sequence[Entry], tag2idx: dict[str, int]) -> list[Entry]:
     """The same entries with tags as numbers; a word that is not known gets the number V."""
     unknown = len(tag2idx)
-    return [
-        entry._replace(
-            tags=[t if isinstance(t, int) else tag2idx.get(t, unknown) for t in entry.tags or ()]
-        )
-        for entry in entries
-    ]
+    return [e._replace(tags=numbers_of(e.tags or (), tag2idx, unknown)) for e in entries]

@@ -7,7 +7,6 @@ alphabetical order, so that label numbers and class numbers agree where all clas
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +15,9 @@ import torch
 
 from common.cli import UserError, entry_point, log_to
 from common.data import pickles
+from common.datasets.readers.lists import read_lines
 from webemotion.text import checkpoint, models
 from webemotion.text.dictionary import read_dictionary
-
-log = logging.getLogger(__name__)
 
 OUTPUTS = ("hidden", "bn", "avg")
 
@@ -61,10 +59,8 @@ def _model(text: checkpoint.TextCheckpoint) -> models.SentenceModel:
     conv = "conv.weight" in text.state_dict
     form = models.Form(layers, ("bn",), conv=conv, used=conv and not text.arch.endswith("_LT"))
     width = len(text.state_dict["bn.weight"])
-    last = next((text.state_dict[f"{n}.weight"] for n in ("fc2", "fc") if n in layers), None)
     word_dim = text.state_dict["embedding.weight"].shape[1]
-    classes = 1 if last is None else len(last)
-    model = models.SentenceModel(form, text.vocab_size, 1, word_dim, width, classes)
+    model = models.SentenceModel(form, text.vocab_size, 1, word_dim, width, text.classes or 1)
     checkpoint.load_into(model, text, "the text checkpoint")
     return model
 
@@ -73,11 +69,7 @@ def _words(args, text: checkpoint.TextCheckpoint) -> list[str]:
     if args.words is None:
         return sorted(text.tag2idx)
     if args.words.suffix == ".txt":
-        try:
-            lines = args.words.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise UserError(f"{args.words} cannot be read: {error.strerror}.") from None
-        return sorted({line.strip() for line in lines if line.strip()})
+        return sorted({line for _, line in read_lines(args.words, "the list of words")})
     return sorted(read_dictionary(args.words, [], args.words))
 
 

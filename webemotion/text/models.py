@@ -9,12 +9,15 @@ returned; :data:`FORMS` says so, and one module builds them all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import Tensor, nn
 
 from common.cli import UserError
+from webemotion.catalogue import row_of
 
 DROPOUT = 0.5
 
@@ -44,34 +47,12 @@ class Form:
     broken: str = ""
 
 
-_TWO = ("fc1", "fc2")
-_DAN = {
-    "CNN": Form(_TWO, ("logits",), broken="it never sets the dropout rate that its forward reads"),
-    "CNN_2Branch": Form(_TWO, ("logits", "hidden")),
-    "CNN_Embed_v2": Form(("fc1",), ("hidden",)),
-    "CNN_Embed": Form((), ("bn",)),
-    "CNN_Word_Embed_BN": Form((), ("bn",)),
-    "CNN_Word_Embed": Form((), ("feature_first",)),
-    "CNN_SelfAttention": Form(_TWO, ("logits", "raw")),
+FORMS: dict[str, dict[str, Form]] = {
+    family: {name: row_of(Form, values) for name, values in rows.items()}
+    for family, rows in yaml.safe_load(
+        Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
+    ).items()
 }
-_DAN2 = {
-    "CNN": Form(_TWO, ("logits", "raw", "feature")),
-    "CNN_2Branch": Form(_TWO, ("logits", "hidden")),
-    "CNN_Embed_v2": Form(_TWO, ("hidden",)),
-    "CNN_Embed_v2_withFeature": Form(("fc1",), ("hidden", "feature")),
-}
-_ALL = ("logits", "hidden", "bn", "avg", "feature", "raw")
-_NO_HIDDEN = ("logits", "bn", "avg", "feature", "raw")
-_V2 = {
-    "TextCNN": Form(_TWO, _ALL),
-    "TextCNN_LT": Form(_TWO, _ALL, used=False, square=True),
-    "TextCNN_Avg": Form(
-        ("fc",), ("logits", "bn", "avg", "raw"), conv=False, used=False, word_wide=True
-    ),
-    "TextCNN_NLT": Form(("fc",), _NO_HIDDEN, square=True),
-    "TextCNN_NLT_DAN": Form(("fc_m", "fc"), _ALL, square=True),
-}
-FORMS: dict[str, dict[str, Form]] = {"dan": _DAN, "dan2": _DAN2, "v2": _V2}
 """Family -> class -> form. The families are the authors' three modules."""
 
 _LAST = ("fc2", "fc")
@@ -105,7 +86,7 @@ class SentenceModel(nn.Module):
     ):
         super().__init__()
         if form.square and filter_num != word_dim:
-            raise ValueError(
+            raise UserError(
                 f"this sentence model needs filter_num = word_dim; found {filter_num} and "
                 f"{word_dim}."
             )
@@ -181,16 +162,15 @@ def build(
         name: the class, e.g. ``CNN_Embed_v2``; ``Text_Transformation`` of ``dan2`` too.
 
     Raises:
-        UserError: no such class, or one that cannot run.
-        ValueError: F and W differ where they must not.
+        UserError: no such class, one that cannot run, or F and W differ where they must not.
     """
     if (family, name) == ("dan2", "Text_Transformation"):
         return TextTransformation(word_dim, filter_num, num_classes)
     form = FORMS.get(family, {}).get(name)
     if form is None:
-        known = "; ".join(f"{key}: {', '.join(forms)}" for key, forms in FORMS.items())
+        names = "; ".join(f"{key}: {', '.join(forms)}" for key, forms in FORMS.items())
         raise UserError(
-            f"there is no sentence model {name} in the family {family}. Known: {known}."
+            f"there is no sentence model {name} in the family {family}. Known: {names}."
         )
     if form.broken:
         raise UserError(

@@ -1,8 +1,7 @@
-"""Loss and accuracies of the text classifier."""
+"""Loss and accuracy of the text classifier."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -35,23 +34,13 @@ def text_loss(
     return {"loss": loss_cls + loss_l2, "loss_cls": loss_cls, "loss_l2": loss_l2}
 
 
-def hits(predicted: np.ndarray, target: np.ndarray) -> tuple[float, int, int]:
-    """How often the predicted class has any share of the target.
+def top1_accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of rows whose largest logit is at a class with the target's largest share, scalar.
+
+    Of classes that tie, all count.
 
     Args:
-        predicted: int [N].
-        target: [N, C].
-
-    Returns:
-        (fraction, number right, N).
+        logits, target: [B, C].
     """
-    return _share(target[np.arange(len(target)), predicted] > 0)
-
-
-def top1(predicted: np.ndarray, target: np.ndarray) -> tuple[float, int, int]:
-    """How often the predicted class has the target's largest share; all that tie count."""
-    return _share(target[np.arange(len(target)), predicted] == target.max(axis=1))
-
-
-def _share(right: np.ndarray) -> tuple[float, int, int]:
-    return float(right.mean()), int(right.sum()), len(right)
+    chosen = target.gather(1, logits.argmax(dim=1, keepdim=True))[:, 0]
+    return (chosen == target.amax(dim=1)).double().mean()

@@ -10,6 +10,11 @@ import numpy as np
 DROP = 0.2
 
 
+def numbers_of(tags: Sequence[int | str], tag2idx: Mapping[str, int], unknown: int) -> list[int]:
+    """Tags as token ids; a word that is not known is `unknown`, and a number stays."""
+    return [tag if isinstance(tag, int) else tag2idx.get(tag, unknown) for tag in tags]
+
+
 def pad_tags(sentences: Sequence[Sequence[int]], vocab_size: int, max_len: int) -> np.ndarray:
     """Cut every sentence to `max_len`, or fill it up on the right with ``vocab_size + 1``.
 
@@ -88,6 +93,6 @@ def ids_and_embedding(
         (int64 [max_len], float32 [dim]).
     """
     words = [idx2tag[number] for number in sentence if number in idx2tag]
-    known = [tag2cls[word] for word in words if word in tag2cls]
-    tokens = pad_tags([known], vocab_size, max_len)[0]
+    ids = [tag2cls[word] for word in words if word in tag2cls]
+    tokens = pad_tags([ids], vocab_size, max_len)[0]
     return tokens, average_embedding(sentence, idx2tag, embeddings, dim)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from common.cli import UserError, entry_point, log_to
 from common.data import pickles
 from common.flags import at_least_0, count
-from webemotion import lists
+from webemotion import lists, plain_files
 from webemotion.text.dictionary import read_dictionary
 
 log = logging.getLogger(__name__)
@@ -37,9 +38,7 @@ def read_vectors(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"there are no word vectors at {path}.")
     if any(suffix in GENSIM for suffix in path.suffixes):
         return _read_word2vec(path)
-    held = pickles.load(path, "a dictionary of word vectors")
-    if not isinstance(held, dict) or not held:
-        raise UserError(f"{path} holds no dictionary of word vectors.")
+    held = plain_files.read_dictionary(path, "word vectors")
     vectors = {str(word): np.asarray(v, dtype=np.float32).ravel() for word, v in held.items()}
     lengths = {len(vector) for vector in vectors.values()}
     if len(lengths) > 1:
@@ -57,8 +56,6 @@ def _read_word2vec(path: Path) -> dict[str, np.ndarray]:
 
 
 def _gensim(module: str, purpose: str):
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -84,8 +81,13 @@ def train_vectors(
     window = max(len(sentence) for sentence in sentences)
     model = models.Word2Vec(
         [list(sentence) for sentence in sentences],
-        **{"vector_size": dim, "window": window, "min_count": 1, "sg": 1, "workers": 1},
-        **{"epochs": epochs, "seed": seed},
+        vector_size=dim,
+        window=window,
+        min_count=1,
+        sg=1,
+        workers=1,
+        epochs=epochs,
+        seed=seed,
     )
     return {word: np.asarray(model.wv[word]) for word in model.wv.index_to_key}
 
@@ -102,16 +104,16 @@ def word_table(
         UserError: the vectors have another length than `dim`.
     """
     table = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, (len(tag2idx) + 2, dim))
-    known = 0
+    filled = 0
     for word, number in tag2idx.items():
         vector = vectors.get(word)
         if vector is None:
             continue
         if len(vector) != dim:
             raise UserError(f"the word vectors have {len(vector)} numbers, but word_dim is {dim}.")
-        table[number], known = vector, known + 1
+        table[number], filled = vector, filled + 1
     table[-1] = 0
-    log.info("%d of %d words have a vector; the others are drawn", known, len(tag2idx))
+    log.info("%d of %d words have a vector; the others are drawn", filled, len(tag2idx))
     return table.astype(np.float32)
 
 

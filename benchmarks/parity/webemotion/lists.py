@@ -6,20 +6,21 @@ import numpy as np
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.registry import adapter
-from webemotion.class_names import SE30K8
-from webemotion.dataset_release import links, votes
+from common.datasets.readers.se30k8 import shares
+from webemotion.class_names import CLASSES
+from webemotion.dataset_release import links
 
 
 @adapter("webemotion/amt_labels")
 def amt_labels(case: Case) -> dict:
     """Shares of the votes, and the one label, of every image."""
     p = case.params
-    rows = [votes.vote_labels(image, p["thres"]) for image in p["annotations"]]
-    shares, labels = zip(*rows, strict=True)
+    rows = [shares(image, p["thres"], "an image") for image in p["annotations"]]
+    labels, of_votes = zip(*rows, strict=True)
     return {
-        "multilabel": np.stack(shares),
+        "multilabel": np.stack(of_votes),
         "singlelabel": np.array(labels, dtype=np.int64),
-        "names": np.array(SE30K8, dtype=np.str_),
+        "names": np.array(CLASSES["se30k8"], dtype=np.str_),
     }
 
 

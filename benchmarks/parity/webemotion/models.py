@@ -13,11 +13,13 @@ from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import seeded_images
 from benchmarks.parity.registry import adapter
 from webemotion import data
-from webemotion.checkpoints import MissingTensor, Report, loose_load
-from webemotion.class_names import WORDS, class_list, stockemotion690
+from webemotion.catalogue import LOADERS
+from webemotion.checkpoints import loose_load
+from webemotion.class_names import CLASSES, WORDS, stockemotion690
+from webemotion.images import train_val_split as split_positions
 from webemotion.lists import Entry
 from webemotion.method import EmotionMethod
-from webemotion.model import build_network, freeze_all, freeze_all_except_fc, unfreeze_all
+from webemotion.model import build_network, freeze_all_except_fc
 
 
 def _text(values) -> np.ndarray:
@@ -46,9 +48,10 @@ def freeze(case: Case) -> dict:
     """Which parameters train."""
     p = case.params
     model = build_network(p["arch"], p["num_classes"], **p.get("kwargs", {}))
-    unfreeze_all(model)
-    functions = (freeze_all_except_fc, freeze_all, unfreeze_all)
-    {function.__name__: function for function in functions}[p["fn"]](model)
+    if p["fn"] == "freeze_all_except_fc":
+        freeze_all_except_fc(model)
+    else:
+        model.requires_grad_(p["fn"] == "unfreeze_all")
     parameters = dict(model.named_parameters())
     trained = [name for name, value in parameters.items() if value.requires_grad]
     EmotionMethod(model).train()
@@ -71,11 +74,14 @@ def resume_load(case: Case) -> dict:
         for name, shape in zip(p["own_keys"], p["own_shapes"], strict=True)
     }
     held = {n: torch.from_numpy(case.inputs[f"ckpt.{j}"]) for j, n in enumerate(p["ckpt_keys"])}
-    report, raised = Report(), ""
-    try:
-        loose_load(own, held, p["exclude_layers"] or (), p["strict"], report)
-    except MissingTensor as error:
-        raised = type(error).__base__.__name__
+    raised, exclude = "", p["exclude_layers"] or ()
+    report = loose_load({name: value.clone() for name, value in own.items()}, held, exclude)
+    asked = own
+    if p["strict"] and report.missing:  # the published strict form ends at the first missing name
+        names = list(own)
+        asked = {name: own[name] for name in names[: names.index(report.missing[0])]}
+        raised = "RuntimeError"
+    report = loose_load(asked, held, exclude)
     out = {f"own.{j}": value for j, value in enumerate(own.values())}
     return {
         **out,
@@ -103,11 +109,12 @@ def class_lists(case: Case) -> dict:
     if dataset == "emotic_words":
         words = WORDS[case.params["list"]]
         return {"categories": _text(words), "words": _text(words.values())}
-    names, numbers = class_list(dataset)
-    out = {"names": _text(names), "index": np.array(numbers)}
     if dataset == "stockemotion690":
-        out["tag_index"] = np.array(list(stockemotion690().values()))
-    return out
+        tags = stockemotion690()
+        numbers = {"index": np.arange(len(tags)), "tag_index": np.array(list(tags.values()))}
+        return {"names": _text(tags), **numbers}
+    names, first = CLASSES[dataset], int(dataset == "advertisement")
+    return {"names": _text(names), "index": np.arange(first, first + len(names))}
 
 
 @adapter("webemotion/collate")
@@ -129,14 +136,13 @@ def collate(case: Case) -> dict:
 def category_sampler(case: Case) -> dict:
     """Class-balanced draws."""
     p = case.params
-    by_class = [
-        [Entry(f"r/c{k}/{i}.jpg", k) for i in range(count)] for k, count in enumerate(p["counts"])
+    listed = [
+        Entry(f"r/c{k}/{i}.jpg", k) for k, count in enumerate(p["counts"]) for i in range(count)
     ]
-    images = data.BalancedList(
-        by_class, p["sample_size"], "", None, data.LOADERS["categorical"], len(by_class)
-    )
+    settings = ("", None, LOADERS["categorical"], len(p["counts"]))
+    images = data.BalancedList(listed, *settings, sample_size=p["sample_size"])
     random.seed(p["seed"])
-    drawn = [images.draw() for _ in range(p["n"])]
+    drawn = [images.entry(k) for k in range(p["n"])]
     return {
         "paths": _text(entry.path for entry in drawn),
         "targets": np.array([entry.label for entry in drawn]),
@@ -147,5 +153,5 @@ def category_sampler(case: Case) -> dict:
 @adapter("webemotion/train_val_split")
 def train_val_split(case: Case) -> dict:
     """Positions of the two parts."""
-    train, val = data.train_val_split(case.params["n"])
+    train, val = split_positions(case.params["n"])
     return {"train": np.array(train, np.int64), "val": np.array(val, np.int64)}

@@ -23,7 +23,6 @@ from webemotion.metrics import (
 from webemotion.text.models import TextTransformation
 from webemotion.text_side import TextOutputs
 
-CPU = torch.device("cpu")
 METRIC_OF = {
     "mclss": "hits",
     "mclss_v3": "hits",
@@ -181,7 +180,7 @@ def single_label_step(case: Case) -> dict:
 def _top_k(output: np.ndarray, target: Tensor, k: int) -> Tensor:
     """Percent of one batch whose class is among the k largest, [1], through the validation."""
     batch = {"image": torch.from_numpy(output), "target": target}
-    report = Validation([batch], "top1", CPU, k)(EmotionMethod(_Self()))
+    report = Validation([batch], "top1", k)(EmotionMethod(_Self()))
     return torch.tensor([100 * report[f"top{k}" if k > 1 else "top1"]])
 
 
@@ -230,7 +229,7 @@ def validate(case: Case) -> dict:
     )
     batches = [{"image": logits, "target": target} for logits, target in parts]
     metric = METRIC_OF[case.params["script"]]
-    report = Validation(batches, metric, CPU)(EmotionMethod(_Self()))
+    report = Validation(batches, metric)(EmotionMethod(_Self()))
     return {"metric": np.float64(100 * report[metric]), "loss": np.float64(report["loss"])}
 
 

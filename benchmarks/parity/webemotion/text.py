@@ -10,6 +10,7 @@ import torch
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.registry import adapter
+from webemotion.metrics import hit_accuracy
 from webemotion.text import models, objective, tags
 
 
@@ -49,11 +50,12 @@ def pad_tags(case: Case) -> dict:
 @adapter("webemotion/text_metrics")
 def text_metrics(case: Case) -> dict:
     """Both accuracies: fraction, number right, rows."""
-    predicted, target = case.inputs["pred_index"], case.inputs["target"]
-    return {
-        "hits": np.array(objective.hits(predicted, target), dtype=np.float64),
-        "top1": np.array(objective.top1(predicted, target), dtype=np.float64),
-    }
+    target = torch.from_numpy(case.inputs["target"])
+    logits = torch.zeros_like(target)
+    logits[torch.arange(len(target)), torch.from_numpy(case.inputs["pred_index"])] = 1
+    accuracies = {"hits": hit_accuracy, "top1": objective.top1_accuracy}
+    shares = {name: accuracy(logits, target).item() for name, accuracy in accuracies.items()}
+    return {n: np.array([s, round(s * len(target)), len(target)]) for n, s in shares.items()}
 
 
 def _dictionaries(case: Case) -> tuple[dict[int, str], dict[str, np.ndarray]]:

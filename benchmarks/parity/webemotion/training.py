@@ -14,9 +14,9 @@ from benchmarks.parity.fill import fill_state_dict, scale_state_dict
 from benchmarks.parity.measure import seeded_images, weight_summary
 from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
-from common.engine.method import Method, StepOutput
+from common.engine.method import Method, Progress, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer
-from webemotion.catalogue import SCRIPTS, Script
+from webemotion.catalogue import SCRIPTS, SIDES, Script
 from webemotion.config import Config
 from webemotion.method import METHODS, Settings
 from webemotion.metrics import Validation
@@ -29,7 +29,7 @@ from webemotion.schedule import (
     scheduling,
 )
 from webemotion.text import models
-from webemotion.text_side import SIDES, TextSide
+from webemotion.text_side import TextSide
 
 CPU = torch.device("cpu")
 
@@ -95,7 +95,7 @@ def trajectory(case: Case) -> dict:
     optimizer = build_optimizer(model.parameters(), p["lr"], p["momentum"], p["weight_decay"])
     # An empty list of milestones is a constant rate, not a plateau.
     milestones = ", ".join(map(str, p["milestones"])) or str(p["epochs"])
-    scheduler, callbacks = scheduling(optimizer, _schedule(milestones, start_epoch=0))
+    scheduler, callbacks = scheduling(optimizer, _schedule(milestones))
     batches = _batches(case)
     size = batches[0][0]["image"].shape[-1]
     images = seeded_images(p["batch"], size, p["eval_seed"])
@@ -108,7 +108,7 @@ def trajectory(case: Case) -> dict:
         {"train": GivenStream(batches)},
         Recipe(p["epochs"], p["steps"], metric=row.metric, schedule_per="epoch"),
         CPU,
-        {"test": Validation(evaluation, row.metric, CPU)},
+        {"test": Validation(evaluation, row.metric)},
         callbacks=(recorder, *callbacks),
     )
     history = trainer.fit()
@@ -156,7 +156,7 @@ class _Prescribed:
     def __init__(self, losses: Iterable[float]):
         self.losses = iter(losses)
 
-    def __call__(self, method: Method) -> dict:
+    def __call__(self, method: Method, progress: Progress) -> dict:
         return {"loss": next(self.losses)}
 
 
@@ -166,9 +166,7 @@ def lr(case: Case) -> dict:
     p, method = case.params, _Weight()
     start = p.get("start_epoch", 0)
     optimizer = build_optimizer(method.parameters(), p["lr"], 0.9, 0.0)
-    config = _schedule(
-        p["lr_schedule"], lr_patience=p.get("lr_patience", 10), start_epoch=start, lr=p["lr"]
-    )
+    config = _schedule(p["lr_schedule"], lr_patience=p.get("lr_patience", 10), lr=p["lr"])
     if p.get("resumed_optimizer_lr") is not None:
         state = optimizer.state_dict()
         state["param_groups"][0]["lr"] = p["resumed_optimizer_lr"]
@@ -180,12 +178,11 @@ def lr(case: Case) -> dict:
         optimizer,
         scheduler,
         {},
-        Recipe(p["epochs"], 1, metric="loss", mode="min", schedule_per="epoch"),
+        Recipe(p["epochs"], 1, start_epoch=start, metric="loss", mode="min", schedule_per="epoch"),
         CPU,
         {"test": _Prescribed(p.get("val_loss") or [0.0] * p["epochs"])},
         callbacks=(recorder, *callbacks),
     )
-    trainer.progress.epoch = start
     trainer.fit()
     rates = np.array(recorder.rate)
     modern = _modern_rates(p, len(rates)) if p["lr_schedule"] else rates

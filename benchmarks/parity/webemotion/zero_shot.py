@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics.pairwise import cosine_similarity
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.registry import adapter
+from webemotion import class_names
 from webemotion import zero_shot_scores as scores
-from webemotion.class_names import DEEPEMOTION, UNBIASEDEMO
+from webemotion.metrics import average_precision
 from webemotion.text import models
 from webemotion.zero_shot_words import sentence_rows, vector_rows, word_feature_rows
 
-CLASSES = {"unbiased": UNBIASEDEMO, "deepemotion": DEEPEMOTION}
+CLASSES = {
+    "unbiased": class_names.CLASSES["unbiasedemo"],
+    "deepemotion": class_names.CLASSES["deepemotion"],
+}
 
 
 @adapter("webemotion/zero_shot")
@@ -31,13 +36,14 @@ def _nearest(case: Case) -> dict:
     found = scores.nearest_label(
         case.inputs["proj"], p["words"], case.inputs["word_vectors"], CLASSES[p["variant"]]
     )
+    tags = cosine_similarity(case.inputs["proj"], case.inputs["word_vectors"])
     return {
         "label_words": np.array(found.label_words, dtype=np.str_),
         "label_similarity": found.label_similarity,
-        "tag_similarity": found.tag_similarity,
+        "tag_similarity": tags,
         "pred_index": found.pred_index,
         "pred_word": np.array(found.pred_word, dtype=np.str_),
-        "top10": found.top,
+        "top10": np.argsort(-tags, axis=1, kind="stable")[:, :10],
         "accuracy": np.float64(found.accuracy(p["targets"])),
     }
 
@@ -45,9 +51,14 @@ def _nearest(case: Case) -> dict:
 def _word_max(case: Case) -> dict:
     p = case.params
     values = scores.best_word_score(case.inputs["proj"], case.inputs["word_vectors"])
-    labels = scores.category_labels(p["annotations"], [p.get("category", "Peace")])[:, 0]
-    ap = np.float64(scores.average_precision(labels, values))
-    return {"scores": values, "labels": labels, "ap": ap}
+    labels = _labels(p["annotations"], [p.get("category", "Peace")])
+    (ap,) = average_precision(labels, values[:, None], absent=np.nan)
+    return {"scores": values, "labels": labels[:, 0], "ap": ap}
+
+
+def _labels(annotations: list[list[str]], categories: list[str]) -> np.ndarray:
+    """Which categories every image shows: int64 [N, categories] of 0 and 1."""
+    return np.array([[int(c in shown) for c in categories] for shown in annotations], np.int64)
 
 
 def _emotic(case: Case) -> dict:
@@ -55,7 +66,7 @@ def _emotic(case: Case) -> dict:
     words = {c: p["category_words"][c].split(",") for c in p["categories"]}
     rows = _target_rows(case, words, projected.shape[1])
     values = scores.category_scores(projected, rows)
-    labels = scores.category_labels(p["annotations"], p["categories"])
+    labels = _labels(p["annotations"], p["categories"])
     ap, mean_ap = scores.mean_average_precision(labels, values)
     modern, mean_modern = scores.mean_average_precision(labels, values, absent_as_zero=True)
     return {

@@ -222,12 +222,12 @@ def read_entries(file: Path) -> list[Entry]:
         UserError: unreadable or empty list, or an entry of another form, by its number.
     """
     suffix = file.suffix.lower()
-    if suffix in (".pkl", ".pickle"):
+    if {".pkl", ".pickle"} & {part.lower() for part in file.suffixes}:  # also list.pkl.keep
         raw = pickles.load(file, "a list of [path, label] or [path, [labels]]")
         raw = raw.tolist() if isinstance(raw, np.ndarray) else raw
         entries = list(raw) if isinstance(raw, list | tuple) else [raw]
         rows = [_entry(e, file, k) for k, e in enumerate(entries, start=1)]
-    elif suffix == ".jsonl":
+    elif suffix in (".jsonl", ".ndjson"):
         rows = [_json_entry(line, file, k) for k, line in read_lines(file)]
     else:
         rows = _text_entries(file)
@@ -261,8 +261,10 @@ def _text_entries(file: Path) -> list[Entry]:
 def _entry(entry: Any, file: Path, number: int) -> Entry:
     if isinstance(entry, dict):
         path = next((entry[k] for k in ("path", "image", "file") if k in entry), None)
-        keys = ("labels", "label", "counts", "target")
-        label = next((entry[k] for k in keys if k in entry), None)
+        keys = [k for k in ("labels", "label", "counts", "target") if k in entry]
+        label = entry[keys[0]] if len(keys) == 1 else None  # with several, it is not clear which
+        if keys == ["target"] and isinstance(label, list):  # shares, also where they are 0 and 1
+            label = [float(v) if isinstance(v, int) else v for v in label]
         entry = (path, label, entry.get("tags"))
     fits = isinstance(entry, list | tuple) and len(entry) >= 2 and isinstance(entry[0], str)
     if not fits or entry[1] is None:

@@ -1,4 +1,4 @@
-"""Votes, tag lists, converters and evaluation: what was released, and what is made of it."""
+"""Votes, tag lists and converters: what was released, and what is made of it."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ import pytest
 from common.cli import UserError
 from common.data import pickles
 from webemotion import lists
-from webemotion.class_names import EMOTIC, SE30K8
-from webemotion.dataset_release import evaluate, tag_split, votes
+from webemotion.class_names import CLASSES
+from webemotion.dataset_release import tag_split, votes
 from webemotion.dataset_release.__main__ import main
 from webemotion.lists import Entry
 
@@ -18,10 +18,13 @@ WEBTAGS = "data/webtags"
 
 
 def test_votes_by_hand():
-    share, label = votes.vote_labels([["fear"], ["fear", "anger"], ["anger"], ["neutral"]], 2)
-    assert label == SE30K8.index("fear")  # named first of the two that have two votes
-    assert share[SE30K8.index("anger")] == pytest.approx(0.4) and share.sum() == pytest.approx(1)
-    assert votes.vote_labels([["fear"], ["fear"]], 3)[1] == votes.DROPPED
+    said = [["fear"], ["fear", "anger"], ["anger"], ["neutral"]]
+    single, multi = votes.labelled({"a": said, "b": [["fear"]]}, 2)
+    se30k8 = CLASSES["se30k8"]
+    # Of the two that have two votes, the one named first; one vote makes no label.
+    assert single == [Entry("a", se30k8.index("fear"))]
+    assert multi[0].label[se30k8.index("anger")] == pytest.approx(0.4)
+    assert [sum(entry.label) for entry in multi] == pytest.approx([1, 1])
 
 
 @pytest.mark.parametrize(
@@ -29,7 +32,7 @@ def test_votes_by_hand():
 )
 def test_votes_that_cannot_be_counted(given, told):
     with pytest.raises(UserError, match=told):
-        votes.vote_labels(given)
+        votes.labelled({"a": given})
 
 
 def test_every_form_of_annotations(tmp_path):
@@ -133,7 +136,7 @@ def test_people_of_emotic_are_cut_out(world, tmp_path, in_process):
     assert seen.code == 0, seen.err
     made = lists.read_list(tmp_path / "made/train.pkl")
     assert made == lists.read_list(source / "train.pkl")
-    lists.check_labels(made, len(EMOTIC), "train")
+    lists.check_labels(made, len(CLASSES["emotic"]), "train")
     for entry in made[:3]:
         cut, drawn = (f / "crops" / entry.path for f in (tmp_path / "made", source))
         from PIL import Image
@@ -144,29 +147,3 @@ def test_people_of_emotic_are_cut_out(world, tmp_path, in_process):
 def test_a_folder_without_the_dataset_is_told(tmp_path, in_process):
     seen = in_process(main, ["convert", "emotic", "--source", ".", "--out", "made"], tmp_path)
     assert seen.code == 2 and "Annotations.mat" in seen.err and not (tmp_path / "made").exists()
-
-
-def test_evaluation_by_hand(tmp_path, in_process):
-    annotations = {
-        "a": [["fear"]] * 3 + [["anger"]],
-        "b": [["anger"]] * 4,
-        "c": [["fear"], ["anger"], ["neutral"]],
-        "d": [["fear"]],
-    }
-    said = {"a": "fear", "b": "fear", "c": "neutral"}
-    lines = [json.dumps({"path": p, "label": label}) for p, label in said.items()]
-    (tmp_path / "p.jsonl").write_text("\n".join(lines))
-    (tmp_path / "a.json").write_text(json.dumps(annotations))
-    argv = ["evaluate", "--annotations", "a.json", "--predictions", "p.jsonl", "--out", "r.json"]
-    assert in_process(main, argv, tmp_path).code == 0
-    report = json.loads((tmp_path / "r.json").read_text())
-    assert report["images"] == 3 and report["without_prediction"] == 1 and report["agreed"] == 2
-    assert report["hit"] == pytest.approx(2 / 3) and report["top1"] == 0.5
-    assert report["balanced_accuracy"] == 0.5 and report["ap"]["neutral"] == 1.0
-    assert report["ap"]["sadness"] is None
-
-
-def test_predictions_of_another_form_are_told(tmp_path):
-    (tmp_path / "p.jsonl").write_text('{"path": "a", "scores": [1, 2]}\n')
-    with pytest.raises(UserError, match="line 1, is no prediction"):
-        evaluate.read_predictions(tmp_path / "p.jsonl")

@@ -49,7 +49,7 @@ def test_dropout_only_in_training():
 
 @pytest.mark.parametrize("name", ["TextCNN_NLT", "TextCNN_NLT_DAN", "TextCNN_LT"])
 def test_widths_that_must_agree(name):
-    with pytest.raises(ValueError, match="filter_num = word_dim"):
+    with pytest.raises(UserError, match="filter_num = word_dim"):
         models.build("v2", name, **{**SIZES, "filter_num": 4})
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from webemotion.metrics import hit_accuracy
 from webemotion.text import objective, tags
 
 WORDS = {0: "sky", 1: "fear", 2: "joy"}
@@ -66,6 +67,6 @@ def test_text_loss_by_hand():
 
 def test_accuracies_by_hand():
     target = np.array([[0.5, 0.5, 0.0], [0.2, 0.8, 0.0], [0.0, 0.0, 1.0]])
-    predicted = np.array([1, 0, 1])
-    assert objective.hits(predicted, target) == (2 / 3, 2, 3)
-    assert objective.top1(predicted, target) == (1 / 3, 1, 3)
+    logits = torch.eye(3)[[1, 0, 1]].double()
+    assert hit_accuracy(logits, torch.from_numpy(target)) == pytest.approx(2 / 3)
+    assert objective.top1_accuracy(logits, torch.from_numpy(target)) == pytest.approx(1 / 3)

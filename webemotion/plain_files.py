@@ -1,0 +1,40 @@
+"""Files of plain data: JSON, and the authors' pickles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from common.cli import UserError
+from common.data import pickles
+
+
+def read_plain(path: str | Path, expected: str) -> Any:
+    """What a file holds: JSON where it is called ``.json``, else a pickle.
+
+    Args:
+        expected: what it should hold, for messages.
+
+    Raises:
+        UserError: missing, damaged or unsafe file.
+    """
+    path = Path(path)
+    if path.suffix != ".json":
+        return pickles.load(path, expected)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); expected {expected}.") from None
+
+
+def read_dictionary(path: str | Path, what: str) -> dict:
+    """A dictionary that is not empty.
+
+    Raises:
+        UserError: see :func:`read_plain`; or it is another thing.
+    """
+    held = read_plain(path, f"a dictionary of {what}")
+    if not isinstance(held, dict) or not held:
+        raise UserError(f"{path} holds no dictionary of {what}.")
+    return held
