@@ -12,7 +12,7 @@ from webemotion.images import Lists
 from webemotion.loaders import loaders_of
 from webemotion.missing import require_read
 from webemotion.program import Evaluating, Finish
-from webemotion.train import Training
+from webemotion.training import Training
 
 
 class Validating(Evaluating, Training):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from common.cli import UserError
 from common.engine import checkpoint
+from common.engine.trainer import Callback, Trainer
 
 LAST_LAYERS = ("fc2.weight", "fc.weight")
 DICTIONARIES = ("tag2idx", "idx2tag")
@@ -100,3 +101,20 @@ def load_into(model: nn.Module, text: TextCheckpoint, source: str | Path) -> lis
         raise UserError(f"{source} holds no word table (embedding.weight); it is no text model.")
     model.load_state_dict(shared, strict=False)
     return [name for name in own if name not in shared]
+
+
+class KeepBest(Callback):
+    """Writes the text checkpoint of the best epoch so far."""
+
+    def __init__(self, path: Path, tag2idx: dict[str, int], arch: str):
+        self.path, self.tag2idx, self.arch = path, tag2idx, arch
+
+    def on_evaluated(self, trainer: Trainer, results: dict, is_best: bool) -> None:
+        """Called every epoch."""
+        if is_best:
+            more = {"arch": self.arch, "epoch": trainer.progress.epoch + 1}
+            save(self.path, trainer.method.model, self.tag2idx, **more)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Say where it is."""
+        print(f"text checkpoint: {self.path}")

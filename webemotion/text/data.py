@@ -5,15 +5,21 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from common.cli import UserError
+from common.data.splits import Images
+from common.flags import GivenFlags
+from webemotion import lists
 from webemotion.data import target_of
-from webemotion.images import train_val_split
+from webemotion.images import Listed, train_val_split
 from webemotion.lists import Entry, is_vector
+from webemotion.text.dictionary import numbered, read_dictionary
 from webemotion.text.tags import DROP, pad_tags, tag_dropout
 
 log = logging.getLogger(__name__)
@@ -103,3 +109,35 @@ def hold_out(
         )
     kept, held = train_val_split(len(entries), wanted)
     return [entries[k] for k in kept], [entries[k] for k in held]
+
+
+@dataclass(frozen=True)
+class Corpus(Images):
+    """The sentences of a run; `train` and `test` are entries whose tags are numbers.
+
+    Attributes:
+        tag2idx: word -> number.
+    """
+
+    tag2idx: dict[str, int] | None = None
+
+
+def read(args, given_flags: GivenFlags) -> Corpus:
+    """The sentences to train on, those to judge by, and their dictionary."""
+    train, tag2idx = _read(args.train_file, args, None)
+    if args.val_file:
+        val, _ = _read(args.val_file, args, tag2idx)
+    else:
+        train, val = hold_out(train, args.num_classes, args.val_count)
+    drawn = lists.is_drawn(args.train_file)
+    name, other = args.train_file.name, (args.val_file or args.train_file).name
+    return Corpus(Listed(train, name, drawn), Listed(val, other, drawn), tag2idx=tag2idx)
+
+
+def _read(path: Path, args, tag2idx: dict[str, int] | None) -> tuple[list, dict[str, int]]:
+    entries = lists.read_list(path)
+    lists.check_labels(entries, args.num_classes, path)
+    tag2idx = tag2idx or read_dictionary(args.tag2idx, entries, path)
+    entries = numbered(entries, tag2idx)
+    lists.check_tags(entries, len(tag2idx), path)
+    return entries, tag2idx

@@ -7,24 +7,20 @@ The published scripts differ in model, classes and schedule; ``--family``, ``--m
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from common.cli import UserError
-from common.data.splits import Images
 from common.data.streams import PassStream, eval_loader
 from common.engine.experiment import Experiment, Parts
 from common.engine.run_folder import RunFolder
-from common.engine.trainer import Callback, Recipe, Trainer
+from common.engine.trainer import Recipe
 from common.flags import GivenFlags
-from webemotion import lists
-from webemotion.images import Listed
 from webemotion.schedule import milestones_of
-from webemotion.text import checkpoint, models
-from webemotion.text.data import Sentences, hold_out
-from webemotion.text.dictionary import numbered, read_dictionary
+from webemotion.text import models
+from webemotion.text.checkpoint import KeepBest
+from webemotion.text.data import Corpus, Sentences, read
 from webemotion.text.method import TextClassifier, TextEvaluator
 from webemotion.text.options import COMMAND, build_parser
 from webemotion.text.vectors import read_vectors, word_table
@@ -32,17 +28,6 @@ from webemotion.text.vectors import read_vectors, word_table
 log = logging.getLogger(__name__)
 
 SUFFIX = ".pth.tar"
-
-
-@dataclass(frozen=True)
-class Corpus(Images):
-    """The sentences of a run; `train` and `test` are entries whose tags are numbers.
-
-    Attributes:
-        tag2idx: word -> number.
-    """
-
-    tag2idx: dict[str, int] | None = None
 
 
 def defaults(family: str, num_classes: int) -> tuple[int, str]:
@@ -58,23 +43,6 @@ def trained_form(family: str, name: str) -> str:
     return name if form is None or "logits" in form.returns else "CNN_2Branch"
 
 
-class KeepBest(Callback):
-    """Writes the text checkpoint of the best epoch so far."""
-
-    def __init__(self, path: Path, tag2idx: dict[str, int], arch: str):
-        self.path, self.tag2idx, self.arch = path, tag2idx, arch
-
-    def on_evaluated(self, trainer: Trainer, results: dict, is_best: bool) -> None:
-        """Called every epoch."""
-        if is_best:
-            more = {"arch": self.arch, "epoch": trainer.progress.epoch + 1}
-            checkpoint.save(self.path, trainer.method.model, self.tag2idx, **more)
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Say where it is."""
-        print(f"text checkpoint: {self.path}")
-
-
 def check(args, given_flags: GivenFlags) -> None:
     """Fill in the script's defaults, and refuse to replace a checkpoint unasked."""
     epochs, schedule = defaults(args.family, args.num_classes)
@@ -88,27 +56,6 @@ def folder(args) -> RunFolder:
     """The run's folder, beside the checkpoint."""
     path = args.out.with_name(args.out.name.removesuffix(SUFFIX) + "_run")
     return RunFolder(path, args.overwrite or bool(args.resume), flags=("--out", "--out"))
-
-
-def read(args, given_flags: GivenFlags) -> Corpus:
-    """The sentences to train on, those to judge by, and their dictionary."""
-    train, tag2idx = _read(args.train_file, args, None)
-    if args.val_file:
-        val, _ = _read(args.val_file, args, tag2idx)
-    else:
-        train, val = hold_out(train, args.num_classes, args.val_count)
-    drawn = lists.is_drawn(args.train_file)
-    name, other = args.train_file.name, (args.val_file or args.train_file).name
-    return Corpus(Listed(train, name, drawn), Listed(val, other, drawn), tag2idx=tag2idx)
-
-
-def _read(path: Path, args, tag2idx: dict[str, int] | None) -> tuple[list, dict[str, int]]:
-    entries = lists.read_list(path)
-    lists.check_labels(entries, args.num_classes, path)
-    tag2idx = tag2idx or read_dictionary(args.tag2idx, entries, path)
-    entries = numbered(entries, tag2idx)
-    lists.check_tags(entries, len(tag2idx), path)
-    return entries, tag2idx
 
 
 def build_model(args, tag2idx: dict[str, int]) -> models.SentenceModel:
