@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -15,11 +16,14 @@ from adacm.main import EXPERIMENT as ADACM
 from benchmarks.baselines.__main__ import experiment as baseline
 from common.datasets.__main__ import main as datasets
 from common.engine.experiment import Experiment
+from common.flags import Parser
 from dimva.train import EXPERIMENT as DIMVA
 from s2ver.main import EXPERIMENT as S2VER
 from ssfer.finetune.main import EXPERIMENT as FINE_TUNING
 from ssfer.pretrain import authors_files as pretraining_files
 from ssfer.pretrain.main import EXPERIMENT as PRETRAINING
+from webemotion.options import build_parser as web_parser
+from webemotion.train import main as webemotion
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,11 @@ class Program:
         seed: flag of the seed that decides the draw.
         overwrites: an earlier run is replaced unasked, as published.
         other_data: flags that name a folder which is not there.
+        deciding: flags that make another training of it.
+        prepare: writes into the folder of the images what the flags need besides.
     """
 
-    experiment: Experiment
+    experiment: Experiment | Script
     standin: str
     flags: Callable[[Path], str]
     run: str
@@ -50,6 +56,45 @@ class Program:
     seed: str = "--seed"
     overwrites: bool = False
     other_data: str = ""
+    deciding: str = "--lr 0.0123"
+    prepare: Callable[[Path], None] = lambda data: None
+
+
+WEB_SCRIPT = "mains_finetuning/main_sclss_cross_entropy_finetune"
+
+
+class Script:
+    """A published script of webemotion, whose Experiment its configuration makes."""
+
+    name, command, shares = "webemotion", f"python webemotion/{WEB_SCRIPT}.py", False
+
+    def main(self, argv: list[str]) -> int:
+        """Run it."""
+        return webemotion(WEB_SCRIPT, argv)
+
+    def parser(self) -> Parser:
+        """Its flags."""
+        return web_parser(WEB_SCRIPT)
+
+
+def write_web_config(data: Path) -> None:
+    """A configuration of eight classes over the drawn lists."""
+    home = data / "Deepemotion"
+    config = {
+        "num_classes": 8,
+        "data_dir": str(home / "images"),
+        "train_file": str(home / "z_data/train_8.pkl"),
+        "val_file": str(home / "z_data/test_8.pkl"),
+        "trainloader": "singlelabel_v2_train",
+        "valloader": "singlelabel_v2_val",
+        "batch_size": 4,
+        "epochs": 2,
+        "workers": 0,
+        "lr": 0.01,
+        "seed": 3,
+        "save_directory": "out",
+    }
+    (data / "config.json").write_text(json.dumps(config))
 
 
 _S2VER = Program(
@@ -121,6 +166,18 @@ PROGRAMS = {
         images="train_all/**/*",
         other_data="--train_dir nowhere",
     ),
+    "webemotion": Program(
+        Script(),
+        "webtags",
+        lambda data: (
+            f"--config_file {data}/config.json --backbone resnet10 --image_size 32 --device cpu"
+        ),
+        "out",
+        seed="--data_seed",
+        other_data="--set data_dir=nowhere",
+        deciding="--set lr=0.0123",
+        prepare=write_web_config,
+    ),
 }
 
 
@@ -176,6 +233,7 @@ def bench(request, tmp_path_factory, in_process) -> Bench:
     data = tmp_path_factory.mktemp("drawn") / program.standin
     words = ["twin", program.standin, "--out", data, "--scale", "0.00001", "--size", "32"]
     assert in_process(datasets, words, data.parent).code == 0
+    program.prepare(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda descriptor: None)  # no test cuts the power
         patch.setattr(pretraining_files, "CURVE_DPI", 50)  # the authors' 800 takes long
