@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import common.datasets.__main__ as data_command
-from benchmarks import commands, results_file
-from benchmarks.commands import words
-from benchmarks.results_file import RESULTS, Results
+from benchmarks.ground import commands, results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.results_file import RESULTS, Results
 from common.cli import UserError
 from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Claim, Finding
-from benchmarks.commands import build_parser, command
-from benchmarks.statistics import effect
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.statistics import effect
 from common.cli import UserError
 from common.files import write_json
 from common.flags import at_least_0

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.claims.base import is_finished, must, read_json
-from benchmarks.commands import words
+from benchmarks.ground.commands import words
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face

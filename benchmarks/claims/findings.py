@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from benchmarks import results_file
-from benchmarks.results_file import RESULTS, Comparison, Results
-from benchmarks.statistics import Effect, Verdict
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import RESULTS, Comparison, Results
+from benchmarks.ground.statistics import Effect, Verdict
 from common.cli import UserError
 
 

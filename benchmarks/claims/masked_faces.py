@@ -19,10 +19,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import results_file
 from benchmarks.claims import base
 from benchmarks.claims.base import read_json, read_lines
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer.finetune import main as fine_tuning
 from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS

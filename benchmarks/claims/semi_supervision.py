@@ -16,12 +16,12 @@ import numpy as np
 
 from adacm import data as adacm_data
 from adacm import main as adacm_command
-from benchmarks import results_file
 from benchmarks.baselines import __main__ as baseline_command
 from benchmarks.claims import base, face_recognition
 from benchmarks.claims.base import read_json
 from benchmarks.claims.face_recognition import Recognition
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
 from s2ver import authors_files as s2ver_files
 from s2ver import main as s2ver_command

@@ -22,10 +22,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks import results_file
 from benchmarks.claims import base
 from benchmarks.claims.base import read_json
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from common.files import write_json
 from webemotion.text import embed

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import common.datasets.__main__ as data_command
 from benchmarks.claims.base import read_json
-from benchmarks.commands import build_parser
 from benchmarks.demo.trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size
+from benchmarks.ground.commands import build_parser
+from benchmarks.ground.results_file import DRAWN
 from benchmarks.parity import command as parity_command
 from benchmarks.report import command as report_command
 from benchmarks.report.content import Report
 from benchmarks.report.tables import evidence
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
-from benchmarks.results_file import DRAWN
 from common.cli import UserError, log_to
 from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.commands import words
-from benchmarks.results_file import ROOT
+from benchmarks.ground.commands import words
+from benchmarks.ground.results_file import ROOT
 
 SEED = 0
 CONFIGS = ROOT / "webemotion" / "scripts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from pathlib import Path
 
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command
 from benchmarks.ledger import measured
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import results_file
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Finding
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import LABORATORY, RESULTS, Results
+from benchmarks.ground.statistics import Verdict
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.results_file import LABORATORY, RESULTS, Results
-from benchmarks.statistics import Verdict
 
 STATUS = {
     Verdict.HOLDS: "claim holds on stand-in",

@@ -16,10 +16,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.statistics import bootstrap
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.statistics import bootstrap
 from common.cli import UserError
 from common.metrics.protocols import MEANING
 

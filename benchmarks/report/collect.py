@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import results_file
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Finding
-from benchmarks.results_file import Results
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import Results
 from common.cli import UserError
 from common.engine.pseudo_labels import COLUMNS as PSEUDO_LABEL_COLUMNS
 from common.engine.pseudo_labels import TABLE as PSEUDO_LABELS

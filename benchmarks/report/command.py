@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import results_file
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Finding
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import RESULTS, Results
 from benchmarks.ledger import list as ledger
 from benchmarks.report import browser, collect, history, machine, pages
 from benchmarks.report.content import Report, build
 from benchmarks.report.pages import FIGURES
-from benchmarks.results_file import RESULTS, Results
 from common.cli import UserError
 from common.files import replacing
 

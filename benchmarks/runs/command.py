@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.verdict import judge
 from benchmarks.runs import runner

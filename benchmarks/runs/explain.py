@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import results_file
-from benchmarks.commands import build_parser, command
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.results_file import ROOT, Results
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.results_file import ROOT, Results
 from benchmarks.runs import programs
 from common import quirks
 from common.cli import UserError

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.commands import words
+from benchmarks.ground.commands import words
 from benchmarks.ledger.rows import LedgerRow
 from benchmarks.runs.programs import ELSEWHERE, Need, Where, program_of, split
 from common.engine.run_folder import LAST

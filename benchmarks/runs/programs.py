@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.commands import words
-from benchmarks.results_file import ROOT
+from benchmarks.ground.commands import words
+from benchmarks.ground.results_file import ROOT
 from common.cli import UserError
 
 

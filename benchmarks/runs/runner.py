@@ -19,8 +19,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks.ground.results_file import ROOT
 from benchmarks.ledger.verdict import read_record
-from benchmarks.results_file import ROOT
 from benchmarks.runs.planning import Job, Stage
 from benchmarks.runs.programs import Need
 from common.cli import UserError

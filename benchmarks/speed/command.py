@@ -20,9 +20,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import results_file
-from benchmarks.commands import build_parser, command
-from benchmarks.results_file import LABORATORY, Results
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.results_file import LABORATORY, Results
 from benchmarks.speed import loading
 from common.cli import choose_device
 from common.engine.method import to_device

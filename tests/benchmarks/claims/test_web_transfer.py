@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import results_file
 from benchmarks.claims import base, web_transfer
+from benchmarks.ground import results_file
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.results_file import DRAWN
+from benchmarks.ground.statistics import Verdict
 from benchmarks.ledger.list import all_rows
 from benchmarks.report import collect, history
 from benchmarks.report.collect import Run
@@ -16,8 +18,6 @@ from benchmarks.report.figures import evidence as evidence_figures
 from benchmarks.report.history import Point
 from benchmarks.report.pages import spark
 from benchmarks.report.tables import evidence
-from benchmarks.results_file import DRAWN
-from benchmarks.statistics import Verdict
 from common.cli import UserError
 
 CLAIM = Finding(

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.statistics import Effect, Verdict, overall, paired
+from benchmarks.ground.statistics import Effect, Verdict, overall, paired
 from common.cli import UserError
 from common.engine.run_folder import DRAWN
 from common.files import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 LABORATORY = "laboratory"
 """Stands for the paper in measurements that belong to none."""
@@ -36,7 +36,8 @@ class Comparison:
         claim: the statement in a sentence.
         better, worse: names of arms; the claim says the first is above the second.
         metric: key of the compared values.
-        seeds, differences, mean, interval_95, verdict: see :class:`benchmarks.statistics.Effect`.
+        seeds, differences, mean, interval_95, verdict: see
+            :class:`benchmarks.ground.statistics.Effect`.
     """
 
     claim: str

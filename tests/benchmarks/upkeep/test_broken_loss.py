@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from benchmarks import regression
 from benchmarks.claims import command, findings
 from benchmarks.report.command import write_report
+from benchmarks.upkeep import regression
 from s2ver import objective
 
 CLAIM = "s2ver-above-supervised"
