@@ -167,6 +167,23 @@ def end_state(model: nn.Module, method: nn.Module, ema: ParameterEMA | StateEMA)
         return live | weight_summary(model, "ema_weight")
 
 
+def module_of(values: dict[str, Tensor]) -> nn.Module:
+    """A module with these entries; running statistics and integers are buffers, `fixed` frozen."""
+    root = nn.Module()
+    for name, value in values.items():
+        *path, leaf = name.split(".")
+        place = root
+        for part in path:
+            if not hasattr(place, part):
+                place.add_module(part, nn.Module())
+            place = getattr(place, part)
+        if leaf.startswith("running_") or not value.is_floating_point():
+            place.register_buffer(leaf, value.clone())
+        else:
+            place.register_parameter(leaf, nn.Parameter(value.clone(), name != "fixed"))
+    return root
+
+
 # --- short trainings ---
 
 
@@ -215,10 +232,16 @@ class Recorder(Callback):
 
     Args:
         images, labels: test images, where the network is evaluated.
+        nothing: what steps that say less are listed with.
     """
 
-    def __init__(self, images: Tensor | None = None, labels: Tensor | None = None):
-        self.images, self.labels = images, labels
+    def __init__(
+        self,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+        nothing: Mapping[str, Tensor] | None = None,
+    ):
+        self.images, self.labels, self.nothing = images, labels, nothing or {}
         self.steps: list[dict[str, Tensor]] = []
         self.epochs: dict[int, dict[str, Tensor]] = {}
 
@@ -236,7 +259,7 @@ class Recorder(Callback):
 
     def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
         rates = {"lr": trainer.rate_used, "lr_after": trainer.optimizer.param_groups[0]["lr"]}
-        self.steps.append(values_of(trainer.method, output) | copies(rates))
+        self.steps.append(self.nothing | values_of(trainer.method, output) | copies(rates))
 
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         self.note(trainer.progress.epoch, is_best=is_best)

@@ -21,6 +21,7 @@ from benchmarks.parity.measure import (
     each_batch,
     forward_summary,
     gradient,
+    module_of,
     next_random,
     one_image,
     seed_all,
@@ -101,40 +102,27 @@ def thresholds(case: Case) -> dict:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-class _State(nn.Module):
-    """A module with the tensors that a case prescribes, all of them buffers."""
-
-    def __init__(self, values: dict[str, Tensor]):
-        super().__init__()
-        self.names = list(values)
-        for i, value in enumerate(values.values()):
-            self.register_buffer(f"entry{i}", value.clone())
-
-    def values(self) -> dict[str, Tensor]:
-        return {name: self.get_buffer(f"entry{i}") for i, name in enumerate(self.names)}
-
-
 @adapter("adacm/ema")
 def ema(case: Case) -> dict:
     """The average over K steps, the shrinking of the live state, and what both start from."""
-    p, names = case.params, case.params["keys"]
-    given = dict(zip(case.inputs, tensors(case, *case.inputs), strict=True))
-    module = _State({name: given[f"model_init.{name}"] for name in names})
-    start = {f"entry{i}": given[f"ema_init.{name}"] for i, name in enumerate(names)}
-    average = StateEMA(module, p["alpha"], shrink=AdaCMConfig.shrink * p["lr"], start=start)
+    p, given = case.params, dict(zip(case.inputs, tensors(case, *case.inputs), strict=True))
 
-    def both() -> dict[str, Tensor]:
-        shadow = {f"ema_after.{n}": average.shadow[f"entry{i}"] for i, n in enumerate(names)}
-        live = {f"model_after.{name}": value for name, value in module.values().items()}
-        return copies(live | shadow)
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name: given[f"{prefix}.{name}"] for name in p["keys"]}
 
-    first = {name.replace("after.", "after_init."): v for name, v in both().items()}
-    rows = []
+    module, before = module_of(part("model_init")), part("model_before")
+    shrink = AdaCMConfig.shrink * p["lr"]
+    average = StateEMA(module, p["alpha"], shrink=shrink, start=part("ema_init"))
+
+    def both(when: str) -> dict[str, Tensor]:
+        live = {f"model_{when}.{name}": value for name, value in module.state_dict().items()}
+        return copies(live | {f"ema_{when}.{n}": value for n, value in average.shadow.items()})
+
+    first, rows = both("after_init"), []
     for k in range(p["steps"]):
-        for name, value in module.values().items():
-            value.copy_(given[f"model_before.{name}"][k])
+        module.load_state_dict({name: values[k] for name, values in before.items()})
         average.update(module)
-        rows.append(both())
+        rows.append(both("after"))
     return first | stacked(rows)
 
 
