@@ -116,10 +116,9 @@ def _data_name(arguments: dict) -> str:
 
 def method_of(command: str) -> str | None:
     """``config.json``'s name of the method that a row's command trains; None for no training."""
-    script, words = programs.split(programs.last_of(command))
-    if script == "benchmarks.baselines":
-        return words[0]
-    return script.partition("/")[0] if programs.program_of(script) else None
+    last = programs.last_of(command)
+    trains = programs.program_of(programs.split(last)[0])
+    return programs.started(last)[0].name if trains else None
 
 
 def recipe_of(row: LedgerRow) -> dict:

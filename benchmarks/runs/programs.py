@@ -1,6 +1,6 @@
-"""How each program of the papers is told where to read and write, its seed, and how to go on.
+"""Which data each program of the papers reads in a run here, and how it is told where they are.
 
-All that is known of the papers' command lines here stands in :data:`PROGRAMS`.
+Flags, seed, run folder, and how to go on, are those of the programs' Experiments.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from benchmarks.ground.commands import words
 from benchmarks.ground.results_file import ROOT
 from common.cli import UserError
+from common.engine.experiment import Experiment
+from common.engine.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -44,52 +46,51 @@ class Where:
     seed: int
     smoke: bool
 
+    @property
+    def ratings(self) -> Path:
+        """Root of what dimva reads; its stand-in holds several datasets."""
+        return self.data / "va" if self.smoke else self.data
 
-Parser = tuple[argparse.ArgumentParser, list[str]]
+
+Started = tuple[Experiment, list[str]]
 
 
 @dataclass(frozen=True)
 class Program:
-    """How a program's command line is completed.
+    """What a program's Experiment does not say: what its runs here read, and how small they can be.
 
     Attributes:
-        parser: (words after the script) -> (parser, words for it).
-        flags: (arguments, where) -> flags that set seed, data and output.
-        folder: (arguments, where) -> run folder.
-        resume: flags that go on from ``{run}``.
+        start: (script, words after it) -> (its Experiment, words for that).
+        flags: (arguments, where) -> flags that set data and output.
         needs: (arguments, where) -> what is read.
         smoke: flags of a run of a few steps.
         drop: flags with one value that a smoke run leaves out.
-        root: flag of the data root, where `flags` does not set it.
+        part: arguments -> the folder below that of the run whose summary has the row's number.
+        seeds: whether the Experiment's seed is a flag of its own; else `flags` sets it.
     """
 
-    parser: Callable[[list[str]], Parser]
+    start: Callable[[str, list[str]], Started]
     flags: Callable[[argparse.Namespace, Where], list[str]]
-    folder: Callable[[argparse.Namespace, Where], Path]
-    resume: str
     needs: Callable[[argparse.Namespace, Where], list[Need]]
     smoke: str = ""
     drop: tuple[str, ...] = ()
-    root: str = ""
+    part: Callable[[argparse.Namespace], str] = lambda args: ""
+    seeds: bool = True
 
 
-def _options(module: str) -> Callable[[list[str]], Parser]:
-    return lambda given: (importlib.import_module(module).build_parser(), given)
+def _declared(module: str) -> Callable[[str, list[str]], Started]:
+    return lambda script, given: (importlib.import_module(module).EXPERIMENT, given)
 
 
-def _baseline(given: list[str]) -> Parser:
+def _baseline(script: str, given: list[str]) -> Started:
     command = importlib.import_module("benchmarks.baselines.__main__")
     if not given or given[0] not in command.METHODS:
         raise UserError(f"python -m benchmarks.baselines {' '.join(given[:1])}: no such method.")
-    return command.experiment(given[0]).parser(), given[1:]
+    return command.experiment(given[0]), given[1:]
 
 
 def _flags(template: str) -> Callable[[argparse.Namespace, Where], list[str]]:
     return lambda args, where: words(template, args=args, where=where)
-
-
-def _folder(args: argparse.Namespace, where: Where) -> Path:
-    return where.out / "run"
 
 
 def _classes(twins: dict[str, str], scale: float) -> Callable:
@@ -105,17 +106,12 @@ def _classes(twins: dict[str, str], scale: float) -> Callable:
 
 def _dimva_needs(args: argparse.Namespace, where: Where) -> list[Need]:
     if where.smoke:
-        return [Need("va", where.data / "va", "va" if args.dataname == "FI" else "", 0.01)]
+        return [Need("va", where.ratings, "va" if args.dataname == "FI" else "", 0.01)]
     return [
         Need(args.dataname, where.data / args.dataname),
         Need("emotion6", where.data / "Emotion6"),
         Need("", where.data / "NRC-VAD-Lexicon.txt"),
     ]
-
-
-def _dimva_folder(args: argparse.Namespace, where: Where) -> Path:
-    name = f"{args.mode}_{args.task}_{args.dataname}_rs_{where.seed}"
-    return where.out / "run" / "runs" / name
 
 
 def _ssfer_needs(args: argparse.Namespace, where: Where) -> list[Need]:
@@ -126,10 +122,25 @@ def _ssfer_needs(args: argparse.Namespace, where: Where) -> list[Need]:
 
 
 def _ssfer_flags(args: argparse.Namespace, where: Where) -> list[str]:
-    template = "--seed {where.seed} --out {where.out}/run --detector none --traindir "
+    template = "--out {where.out}/run --detector none --traindir "
     template += "{where.data}/{args.traindir}"
     template += " --testdir {where.data}/{args.testdir}" if args.testdir else ""
     return words(template, args=args, where=where)
+
+
+def _webemotion(script: str, given: list[str]) -> Started:
+    """One of its scripts: all have the flags of ``webemotion.options``, and configurations."""
+    options = importlib.import_module("webemotion.options")
+    declared = Experiment(
+        name="webemotion",
+        command=f"python {script}",
+        quirks=ROOT / "webemotion" / "quirks.yaml",
+        parser=options.build_parser,
+        read=None,
+        build=None,
+        folder=lambda args: RunFolder(Path(_webemotion_config(args)["save_directory"])),
+    )
+    return declared, given
 
 
 def _webemotion_config(args: argparse.Namespace) -> dict:
@@ -163,58 +174,46 @@ def _webemotion_needs(args: argparse.Namespace, where: Where) -> list[Need]:
 
 
 _S2VER = Program(
-    parser=_options("s2ver.options"),
-    flags=_flags(
-        "--seed {where.seed} --data_dir {where.data} --save_dir {where.out} --save_name run "
-        "--overwrite"
-    ),
-    folder=_folder,
-    resume="--resume --load_path {run}",
+    start=_declared("s2ver.main"),
+    flags=_flags("--data_dir {where.data} --save_dir {where.out} --save_name run --overwrite"),
     needs=_classes({"fi": "fi"}, 0.002),
     smoke="--epoch 2 --num_train_iter 2 --backbone resnet18 -bsz 4 --num_labels 16 "
     "--image_size 32 --num_workers 0",
 )
 _WEBEMOTION = Program(
-    parser=_options("webemotion.options"),
+    start=_webemotion,
     flags=_webemotion_flags,
-    folder=_folder,
-    resume="--resume {run}",
     needs=_webemotion_needs,
     smoke="--set resume=null --set epochs=2 --set batch_size=4 --set workers=0 --max_steps 2 "
     "--backbone resnet18 --image_size 32",
+    seeds=False,
 )
 PROGRAMS: dict[str, Program] = {
     "s2ver/main.py": _S2VER,
-    "benchmarks.baselines": replace(_S2VER, parser=_baseline),
+    "benchmarks.baselines": replace(_S2VER, start=_baseline),
     "adacm/main.py": Program(
-        parser=_options("adacm.options"),
-        flags=_flags("--manualSeed {where.seed} --data_dir {where.data} --out {where.out}/run"),
-        folder=_folder,
-        resume="--resume {run}",
+        start=_declared("adacm.main"),
+        flags=_flags("--data_dir {where.data} --out {where.out}/run"),
         needs=_classes({"rafdb": "rafdb"}, 0.04),
         smoke="--epochs 2 --train-iteration 2 --batch-size 4 --n-labeled 100 --image_size 32 "
         "--num_workers 0",
         drop=("--pretrained",),
     ),
     "dimva/train.py": Program(
-        parser=_options("dimva.options"),
-        flags=_flags("--seed {where.seed} --out {where.out}/run --overwrite"),
-        folder=_dimva_folder,
-        resume="--resume --load_path {run}",
+        start=_declared("dimva.train"),
+        flags=_flags("--out {where.out}/run --overwrite --data_root {where.ratings}"),
         needs=_dimva_needs,
         smoke="--num_epochs 1 --batch_size 4 --backbone resnet18 --pretrained none --keep_best "
         "--image_size 32 --num_workers 0",
-        root="--data_root",
     ),
     "ssfer/fine_tune.py": Program(
-        parser=_options("ssfer.finetune.options"),
+        start=_declared("ssfer.finetune.main"),
         flags=_ssfer_flags,
-        folder=lambda args, w: w.out / "run" / ("stage3" if args.semi_epochs else "stage2"),
-        resume="--resume {run.parent}",
         needs=_ssfer_needs,
         smoke="--model tiny --input_size 32 --checkpoint none --anno_percent 0.3 --num_epochs 2 "
         "--semi_epochs 1 --batch_size 4",
         drop=("--checkpoint",),
+        part=lambda args: "stage3" if args.semi_epochs else "stage2",
     ),
 }
 ELSEWHERE = {
@@ -241,6 +240,19 @@ def last_of(command: str) -> str:
     return command.split("&&")[-1].strip()
 
 
+def started(command: str) -> Started:
+    """The Experiment of one command line of a row, and the words for it.
+
+    Raises:
+        UserError: no such program.
+    """
+    script, given = split(command)
+    program = program_of(script)
+    if program is None:
+        raise UserError(f"{script} is no training program of the papers.")
+    return program.start(script, given)
+
+
 def parse(command: str) -> argparse.Namespace:
     """The arguments of one command line of a row, by the package's own parser.
 
@@ -248,9 +260,5 @@ def parse(command: str) -> argparse.Namespace:
         UserError: no such program.
         SystemExit: the parser refuses it.
     """
-    script, given = split(command)
-    program = program_of(script)
-    if program is None:
-        raise UserError(f"{script} is no training program of the papers.")
-    parser, own = program.parser(given)
-    return parser.parse_args(own)
+    experiment, given = started(command)
+    return experiment.parser().parse_args(given)
