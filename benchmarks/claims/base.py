@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
@@ -17,7 +18,8 @@ from benchmarks.ground.results_file import RESULTS, Results
 from common.cli import UserError
 from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.engine.run_folder import SUMMARY
+from common.engine.experiment import Experiment
+from common.engine.run_folder import LAST, SUMMARY
 from common.flags import at_least_0
 
 
@@ -44,6 +46,20 @@ def read_lines(path: Path) -> list[Any]:
 def is_finished(run: Path) -> bool:
     """Whether a run folder holds the summary of a training that came to its end."""
     return (run / SUMMARY).exists() and read_json(run / SUMMARY)["finished"]
+
+
+def train(experiment: Experiment, flags: list[str], run: Path) -> None:
+    """Train by a paper's command, unless `run` holds a finished training; a stopped one goes on.
+
+    Raises:
+        UserError: the command ended with an error.
+    """
+    if is_finished(run):
+        return
+    if (run / LAST).exists():
+        command = shlex.split(experiment.resume_command(flags, run / LAST))
+        flags = command[len(shlex.split(experiment.command)) :]
+    must(experiment.main(flags), f"the run in {run}")
 
 
 def stand_in(name: str, folder: Path, scale: float, size: int | None = None) -> dict:

@@ -26,7 +26,7 @@ from benchmarks.ground.commands import words
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer.finetune import main as fine_tuning
 from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS
-from ssfer.pretrain import main as pretraining
+from ssfer.pretrain.main import EXPERIMENT as PRETRAINING_STAGE
 from ssfer.pretrain.options import NAME
 
 FACES, UNLABELLED = "rafdb_folders", "unlabelled_faces"
@@ -124,8 +124,7 @@ class MaskedFaces(base.Comparison):
                 **{"args": self.args, "warmup": size.pretrain_epochs // 10},
                 batch=64 if size.unlabelled_scale >= 0.005 else 16,
             )
-            flags += ["--resume", str(out / LAST)] if (out / LAST).exists() else []
-            base.must(pretraining.main(flags), f"the pre-training in {out}")
+            base.train(PRETRAINING_STAGE, flags, out)
         return file
 
     def tune(self, seed: int, start: str | Path, run: Path) -> list[dict]:

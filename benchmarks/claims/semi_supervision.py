@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 
 from adacm import data as adacm_data
-from adacm import main as adacm_command
-from benchmarks.baselines import __main__ as baseline_command
+from adacm.main import EXPERIMENT as ADACM
+from benchmarks.baselines.__main__ import experiment as baseline
 from benchmarks.claims import base, face_recognition
 from benchmarks.claims.base import read_json
 from benchmarks.claims.face_recognition import Recognition
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import words
-from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
+from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from s2ver import authors_files as s2ver_files
-from s2ver import main as s2ver_command
+from s2ver.main import EXPERIMENT as S2VER
 
 PROTOCOLS = ("best_on_test", "last", "median_last_20")
 
@@ -59,7 +59,7 @@ class Declared:
         method: the method the claim is about.
         baselines: what it should beat.
         labels: labelled images in all.
-        train: (comparison, method, seed, run folder) -> exit code.
+        train: (comparison, method, seed, run folder) -> None.
         start: ``random`` weights, or those of a network that knows drawn ``people``.
     """
 
@@ -68,7 +68,7 @@ class Declared:
     method: str
     baselines: tuple[str, ...]
     labels: int
-    train: Callable[[FewLabels, str, int, Path], int]
+    train: Callable[[FewLabels, str, int, Path], None]
     start: str = "random"
 
 
@@ -111,8 +111,7 @@ class FewLabels(base.Comparison):
         values = {}
         for method in (*self.declared.baselines, self.declared.method):
             run = self.run_folder(method, seed)
-            if not base.is_finished(run):
-                base.must(self.declared.train(self, method, seed, run), f"the run in {run}")
+            self.declared.train(self, method, seed, run)
             values[method] = _values(run)
         return values
 
@@ -131,13 +130,12 @@ class FewLabels(base.Comparison):
 
     def shared_flags(self, seed: int, run: Path) -> list[str]:
         """Flags of ``s2ver/main.py`` and the baselines that do not depend on the method."""
-        flags = words(
+        return words(
             "--epoch {size.epochs} --num_train_iter {size.steps} --backbone {size.backbone} "
             "--image_size {size.image_size} --fast --seed {seed} --data_dir {data} "
             "--save_dir {run.parent} --save_name {run.name} --overwrite",
             **{"size": self.size, "seed": seed, "data": self.work / "data", "run": run},
         )
-        return flags + (["--resume", "--load_path", str(run)] if (run / LAST).exists() else [])
 
 
 def _values(run: Path) -> dict:
@@ -155,15 +153,13 @@ def _values(run: Path) -> dict:
     }
 
 
-def train_for_s2ver(comparison: FewLabels, method: str, seed: int, run: Path) -> int:
+def train_for_s2ver(comparison: FewLabels, method: str, seed: int, run: Path) -> None:
     """FI, 5 labels a class, the batch sizes of S2-VER's published command."""
     flags = words("-ds fi -nc 8 -nl 40 -bsz 8") + comparison.shared_flags(seed, run)
-    if method == "s2ver":
-        return s2ver_command.main(flags)
-    return baseline_command.main([method, *flags])
+    base.train(S2VER if method == "s2ver" else baseline(method), flags, run)
 
 
-def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) -> int:
+def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) -> None:
     """RAF-DB, Ada-CM's 100 labels and batch sizes; the baselines get the labels Ada-CM drew.
 
     From ``people`` every method starts from the same weights, as the paper's start from faces.
@@ -178,14 +174,15 @@ def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) ->
             "--image_size {size.image_size} --manualSeed {seed} --data_dir {data} --out {run}",
             **{"size": size, "seed": seed, "data": data, "run": run},
         )
-        flags += ["--resume", str(run)] if (run / LAST).exists() else []
-        return adacm_command.main(flags + start)
+        base.train(ADACM, flags + start, run)
+        return
     index = s2ver_files.index_file(run, argparse.Namespace(dataset="rafdb", num_labels=100))
     if not index.exists():
         run.mkdir(parents=True, exist_ok=True)
         np.save(index, adacm_labels(data / "rafdb", 100, seed))
     flags = words("-ds rafdb -nc 7 -nl 100 -bsz 16 --uratio 1")
-    return baseline_command.main([method, *flags, *comparison.shared_flags(seed, run), *start])
+    flags += [*comparison.shared_flags(seed, run), *start]
+    base.train(baseline(method), flags, run)
 
 
 def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
