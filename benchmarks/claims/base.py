@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from typing import Any
 import common.datasets.__main__ as data_command
 from benchmarks.ground import commands, results_file
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from benchmarks.ground.results_file import RESULTS, Results
 from common.cli import UserError
 from common.datasets.catalogue import STANDINS
@@ -31,16 +31,6 @@ def must(code: int, what: str) -> None:
     """
     if code:
         raise UserError(f"{what} ended with exit code {code}; its log says why.")
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file that a training of ours wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def read_lines(path: Path) -> list[Any]:
-    """A file of a JSON value a line, as a training writes its epochs."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def is_finished(run: Path) -> bool:

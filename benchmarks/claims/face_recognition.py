@@ -15,8 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.baselines.__main__ import experiment
-from benchmarks.claims.base import read_json, train
+from benchmarks.claims.base import train
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face

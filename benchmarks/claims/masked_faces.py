@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json, read_lines
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json, read_lines
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer.finetune import main as fine_tuning
 from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS

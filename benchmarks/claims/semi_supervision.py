@@ -18,10 +18,10 @@ from adacm import data as adacm_data
 from adacm.main import EXPERIMENT as ADACM
 from benchmarks.baselines.__main__ import experiment as baseline
 from benchmarks.claims import base, face_recognition
-from benchmarks.claims.base import read_json
 from benchmarks.claims.face_recognition import Recognition
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from s2ver import authors_files as s2ver_files
 from s2ver.main import EXPERIMENT as S2VER

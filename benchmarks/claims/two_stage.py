@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.datasets.readers.va import read_ratings
 from common.datasets.standins.va import WORDS
 from common.engine.run_folder import ENVIRONMENT

@@ -23,9 +23,9 @@ from typing import Any
 import yaml
 
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from common.files import write_json
 from webemotion.text import embed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def run_case(case: Case) -> Result:
     )
 
 
+def run_file(path: Path, wanted: Callable[[Case], bool] = lambda case: True) -> Result | None:
+    """Run the case of a file; None where it is not `wanted`."""
+    try:
+        case = load_case(path)
+    except UnreadableCase as error:
+        return Result(path.stem, "", "unreadable", message=str(error))
+    return run_case(case) if wanted(case) else None
+
+
 def _judge_exception(case: Case, error: BaseException) -> Comparison:
     text = f"{type(error).__name__}: {error}"
     if case.must_refuse and not isinstance(error, BREAKAGE):
@@ -80,19 +90,19 @@ def run_folder(
     Raises:
         UserError: there is no folder, no case, or none that is left.
     """
+
+    def wanted(case: Case) -> bool:
+        chosen = not only or _fits(case, only)
+        return chosen and not any(_fits(case, pattern) for pattern in without)
+
     paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
     print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
     results = []
     for path in paths:
-        try:
-            case = load_case(path)
-        except UnreadableCase as error:
-            result = Result(path.stem, "", "unreadable", message=str(error))
-        else:
-            if (only and not _fits(case, only)) or any(_fits(case, p) for p in without):
-                continue
-            result = run_case(case)
+        result = run_file(path, wanted)
+        if result is None:
+            continue
         results.append(result)
         numbers = f"{_number(result.max_abs):>10}{_number(result.max_rel):>10}"
         line = f"{result.name:<{width}}  {result.kind:<32}{result.status:<12}{numbers}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.claims import findings
-from benchmarks.claims.findings import Finding
 from benchmarks.ground import results_file
-from benchmarks.ground.results_file import RESULTS, Results
+from benchmarks.ground.results_file import RESULTS
 from benchmarks.ledger import list as ledger
 from benchmarks.report import browser, collect, history, machine, pages
 from benchmarks.report.content import Report, build
@@ -47,36 +45,6 @@ def write(report: Report, out: Path, title: str = TITLE) -> Path:
             f"the report cannot be written to {out} ({error.strerror}); give another --out."
         ) from None
     return out / HTML
-
-
-def write_report(
-    out: Path,
-    parity: dict | None = None,
-    claims: Iterable[Finding] = (),
-    runs: Iterable[Path] = (),
-    rows: Iterable[dict] = (),
-    sources: dict[str, Results] | None = None,
-) -> Path:
-    """Write a report from what is in memory.
-
-    Args:
-        out: folder.
-        parity: ``{"cases": [{"name", "kind", "status", "message", …}]}``, as the parity command's
-            ``--json`` writes it.
-        claims: what the evidence says of each.
-        runs: run folders, or folders of run folders.
-        rows: of the ledger, as objects.
-        sources: results files by name.
-
-    Returns:
-        The HTML page.
-
-    Raises:
-        UserError: no run is found where some are given, or nothing can be written.
-    """
-    paths = list(runs)
-    found = collect.find_runs(paths) if paths else []
-    return write(build(found, parity, list(claims), list(rows), sources=sources), out)
 
 
 def gather(args: argparse.Namespace) -> Report:

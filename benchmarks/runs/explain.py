@@ -7,7 +7,6 @@ difference stands what the register of quirks says of its effect; else ``not mea
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.reading import read_mapping
 from benchmarks.ground.results_file import ROOT, Results
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
@@ -74,16 +74,12 @@ def read_run(folder: Path) -> tuple[dict, dict, dict]:
     Raises:
         UserError: the folder is no run.
     """
-    found = []
-    for name in (CONFIG, ENVIRONMENT, SUMMARY):
-        try:
-            found.append(json.loads((folder / name).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            if name == CONFIG:
-                raise UserError(f"{folder} is no run folder: it has no {CONFIG}.") from None
-            found.append({})
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / name} cannot be read ({error}).") from None
+    problems: list[str] = []
+    found = [read_mapping(folder / name, problems) for name in (CONFIG, ENVIRONMENT, SUMMARY)]
+    if not (folder / CONFIG).exists():
+        raise UserError(f"{folder} is no run folder: it has no {CONFIG}.")
+    if damaged := [text for text in problems if not text.endswith(" is missing")]:
+        raise UserError(f"in {folder}, {damaged[0]}.")
     return tuple(found)
 
 

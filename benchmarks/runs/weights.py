@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.claims.base import read_json
 from benchmarks.ground.commands import build_parser, command, words
+from benchmarks.ground.reading import read_json
 from benchmarks.ledger import rows as ledger
 from benchmarks.runs import programs
 from common.cli import UserError, choose_device

@@ -78,11 +78,7 @@ def measure_parity(jobs: int, only: str | None = None) -> dict[str, Any]:
 
 def _case(path: Path) -> Result:
     torch.set_num_threads(1)
-    try:
-        case = parity_cases.load_case(path)
-    except parity_cases.UnreadableCase as error:
-        return Result(path.stem, "", "unreadable", message=str(error))
-    return parity_command.run_case(case)
+    return parity_command.run_file(path)
 
 
 def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[Finding]:

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.report.collect import Run, mapping
+from benchmarks.ground.reading import mapping
+from benchmarks.report.collect import Run
 from benchmarks.report.figures.canvas import (
     INK,
     SERIES,
