@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import yaml
 
 import common.datasets.__main__ as data_command
 from benchmarks.ground import commands, results_file
@@ -21,6 +23,8 @@ from common.datasets.readers.folder import DRAWN_MARK
 from common.engine.experiment import Experiment
 from common.engine.run_folder import LAST, SUMMARY
 from common.flags import at_least_0
+
+DECLARED = Path(__file__).with_name("declared")
 
 
 def must(code: int, what: str) -> None:
@@ -76,16 +80,19 @@ def stand_in(name: str, folder: Path, scale: float, size: int | None = None) -> 
 class Comparison:
     """Arms, each trained with every seed, and the claims about their differences.
 
-    A subclass says what only it knows: `prepare`, `arms`, `pairs` and the attributes.
+    A subclass says what only it knows: its name, `prepare`, `arms`; what can be declared stands in
+    ``declared/<name>.yaml``, whose keys become attributes.
 
     Attributes:
         name: of the command.
         paper: package.
         claim: what is claimed in a sentence.
         metric: the values that it is judged by.
+        compared: the values that arms are compared by; None for `metric` alone.
+        statements: (statement, better arm, worse arm) of every comparison.
         shown: the values that its table shows.
         percent: whether these are shares.
-        sizes: name -> settings, a dataclass.
+        sizes: name -> settings; that of a command line is `size`.
         workers: default of ``--num_workers``; None leaves out the flags of the machine.
     """
 
@@ -93,13 +100,20 @@ class Comparison:
     paper: str
     claim: str
     metric = "last"
-    shown: tuple[str, ...] = ("best_on_test", "last")
+    compared: list[str] | None = None
+    statements: list[list[str]]
+    shown: list[str]
     percent = True
-    sizes: dict[str, Any]
+    sizes: dict[str, dict[str, Any]]
     workers: int | None = 0
 
+    def __init_subclass__(cls) -> None:
+        declared = (DECLARED / f"{cls.name}.yaml").read_text(encoding="utf-8")
+        for key, value in yaml.safe_load(declared).items():
+            setattr(cls, key, value)
+
     def __init__(self, args: argparse.Namespace):
-        self.args, self.size = args, self.sizes[args.size]
+        self.args, self.size = args, SimpleNamespace(**self.sizes[args.size])
         self.work: Path = args.work / args.size
 
     @classmethod
@@ -129,7 +143,7 @@ class Comparison:
 
     def pairs(self) -> list[tuple[str, str, str, str]]:
         """(claim, better arm, worse arm, metric) of every comparison."""
-        raise NotImplementedError
+        return [(*s, metric) for s in self.statements for metric in self.compared or [self.metric]]
 
     def environment(self) -> Path:
         """``environment.json`` of the first run."""
@@ -163,9 +177,9 @@ class Comparison:
             commit=environment.get("commit") or results_file.UNKNOWN,
             date=date.today().isoformat(),
             environment=environment,
-            shown=list(self.shown),
+            shown=self.shown,
             percent=self.percent,
-            size={"name": self.args.size, **asdict(self.size)},
+            size={"name": self.args.size, **vars(self.size)},
             comparisons=rows,
             verdict=results_file.verdict_of([row for row in rows if row.metric == self.metric]),
             details=self.details(),

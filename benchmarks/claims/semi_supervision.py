@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -26,68 +26,24 @@ from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from s2ver import authors_files as s2ver_files
 from s2ver.main import EXPERIMENT as S2VER
 
-PROTOCOLS = ("best_on_test", "last", "median_last_20")
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a comparison is: share of the twin, pixels, and length of the trainings."""
-
-    scale: float
-    image_size: int
-    backbone: str
-    epochs: int
-    steps: int
-    recognition: Recognition
-
-
-SIZES = {
-    "quick": Size(0.2, 48, "resnet18", 6, 200, Recognition(200, 6, 200)),
-    "long": Size(0.2, 48, "resnet18", 12, 200, Recognition(200, 6, 200)),
-    "full": Size(0.5, 96, "resnet18", 40, 512, Recognition(1000, 20, 512)),
-    "smoke": Size(0.02, 32, "resnet18", 1, 2, Recognition(3, 1, 2)),
-}
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A method, what it is compared with, and how each is run.
-
-    Attributes:
-        claim: the statement in a sentence.
-        twin: name of the drawn stand-in.
-        method: the method the claim is about.
-        baselines: what it should beat.
-        labels: labelled images in all.
-        train: (comparison, method, seed, run folder) -> None.
-        start: ``random`` weights, or those of a network that knows drawn ``people``.
-    """
-
-    claim: str
-    twin: str
-    method: str
-    baselines: tuple[str, ...]
-    labels: int
-    train: Callable[[FewLabels, str, int, Path], None]
-    start: str = "random"
-
 
 class FewLabels(base.Comparison):
     """A paper's method and its baselines with the same few labels."""
 
-    name, sizes, workers = "semi_supervision", SIZES, None
-    shown = PROTOCOLS
+    name = "semi_supervision"
 
     def __init__(self, args: argparse.Namespace):
         super().__init__(args)
-        self.declared = COMPARISONS[args.claim]
-        self.paper, self.claim = self.declared.method, self.declared.claim
+        self.declared = SimpleNamespace(**self.comparisons[args.claim])
+        method = self.paper = self.declared.method
+        self.claim = self.declared.claim
+        self.statements = [[f"{method} beats {b}", method, b] for b in self.declared.baselines]
         # runs of one size or start are never taken for those of another
         self.work = self.work / self.declared.start
 
     @classmethod
     def add_flags(cls, add: Callable) -> None:
-        add("--claim", choices=COMPARISONS, default="s2ver")
+        add("--claim", choices=cls.comparisons, default="s2ver")
 
     def results_name(self) -> str:
         return f"{self.args.claim}_{self.name}.json"
@@ -111,17 +67,9 @@ class FewLabels(base.Comparison):
         values = {}
         for method in (*self.declared.baselines, self.declared.method):
             run = self.run_folder(method, seed)
-            self.declared.train(self, method, seed, run)
+            TRAIN[self.paper](self, method, seed, run)
             values[method] = _values(run)
         return values
-
-    def pairs(self) -> list[tuple[str, str, str, str]]:
-        method = self.declared.method
-        return [
-            (f"{method} beats {baseline}", method, baseline, protocol)
-            for baseline in self.declared.baselines
-            for protocol in PROTOCOLS
-        ]
 
     def details(self) -> dict:
         people = self.declared.start == "people"
@@ -144,7 +92,7 @@ def _values(run: Path) -> dict:
     last = summary["last"]
     kept = {k: last["train"][k] for k in ("mask_rate", "pseudo_true_ratio") if k in last["train"]}
     return {
-        **{name: summary["protocols"][name]["value"] for name in PROTOCOLS},
+        **{name: summary["protocols"][name]["value"] for name in FewLabels.compared},
         "balanced_accuracy_last": last["test"]["balanced_accuracy"],
         **kept,
         "ece_last": last["test"]["ece"],
@@ -166,7 +114,9 @@ def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) ->
     """
     size, data, start = comparison.size, comparison.work / "data", []
     if comparison.declared.start == "people":
-        weights = face_recognition.pretrain(comparison.work, size.recognition, size.image_size)
+        weights = face_recognition.pretrain(
+            comparison.work, Recognition(**size.recognition), size.image_size
+        )
         start = ["--pretrained", str(weights)]
     if method == "adacm":
         flags = words(
@@ -193,33 +143,7 @@ def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
     return adacm_data.draw_labelled(labels, adacm_data.quotas(number, classes))[0]
 
 
-COMPARISONS = {
-    "s2ver": Declared(
-        claim="S2-VER beats CoMatch, FixMatch and supervised training with the same few labels",
-        twin="fi",
-        method="s2ver",
-        baselines=("supervised", "fixmatch", "comatch"),
-        labels=40,
-        train=train_for_s2ver,
-    ),
-    "adacm": Declared(
-        claim="Ada-CM beats FixMatch and supervised training with the same few labels",
-        twin="rafdb",
-        method="adacm",
-        baselines=("supervised", "fixmatch"),
-        labels=100,
-        train=train_for_adacm,
-        start="people",
-    ),
-    "adacm_from_scratch": Declared(
-        claim="Ada-CM beats FixMatch and supervised training from random weights",
-        twin="rafdb",
-        method="adacm",
-        baselines=("supervised", "fixmatch"),
-        labels=100,
-        train=train_for_adacm,
-    ),
-}
-
+TRAIN = {"s2ver": train_for_s2ver, "adacm": train_for_adacm}
+"""Paper -> (comparison, method, seed, run folder) -> None."""
 
 main = base.main_of(FewLabels, __doc__)
