@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -165,7 +164,8 @@ class Comparison:
         environment = read_json(self.environment())
         seeds = " ".join(map(str, self.args.seeds))
         given = f"{self.command()} --size {self.args.size} --seeds {seeds}"
-        return Results(
+        return results_file.made(
+            environment,
             kind="claim",
             paper=self.paper,
             claim=self.claim,
@@ -174,9 +174,6 @@ class Comparison:
             seeds=self.args.seeds,
             dataset=dataset,
             command=f"python -m benchmarks {self.name}{given}",
-            commit=environment.get("commit") or results_file.UNKNOWN,
-            date=date.today().isoformat(),
-            environment=environment,
             shown=self.shown,
             percent=self.percent,
             size={"name": self.args.size, **vars(self.size)},

@@ -7,6 +7,7 @@ seed, and the paired differences that a claim rests on. Every reader takes it fr
 from __future__ import annotations
 
 import ast
+import datetime
 import functools
 import json
 import subprocess
@@ -125,6 +126,12 @@ class Results:
 
 
 FIELDS = {f.name for f in fields(Results)}
+
+
+def made(environment: dict[str, Any], **fields: Any) -> Results:
+    """Results of today, at the commit of the environment they were measured in."""
+    commit, today = environment.get("commit") or UNKNOWN, datetime.date.today().isoformat()
+    return Results(environment=environment, commit=commit, date=today, **fields)
 
 
 def is_number(value: Any) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import yaml
+
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import build_parser, command
 from benchmarks.ground.reading import read_mapping
@@ -25,28 +27,10 @@ from common.engine.run_folder import CONFIG, ENVIRONMENT, SUMMARY
 from common.files import write_json
 
 UNMEASURED = "not measured here"
-# Arguments that say where, not what.
-PLACES = set(
-    """
-    save_dir save_name out load_path resume overwrite c data_dir train_data_dir test_data_dir
-    data_root va_root lexicon train_root test_root label_train label_test traindir testdir boxes
-    output_dir num_workers stop_after_epoch device gpu gpu_num split cache detector_weights
-    eval_batch_size
-    """.split()  # noqa: SIM905  (a list of words)
-)
-TOPICS = {
-    "batch size": "batch_size uratio mu",
-    "labels and split": "num_labels num_labelled anno_percent data_seed val_fraction label_budget "
-    "protocol k random_state",
-    "length": "epoch epochs num_epochs num_train_iter train_iteration semi_epochs early_stop "
-    "start_epoch",
-    "starting weights": "pretrained checkpoint",
-    "network": "backbone model low_dim arch",
-    "image size": "image_size input_size",
-    "precision": "precision amp channels_last fast compile",
-    "seed": "seed manualSeed",
-    "other arguments": "",
-}
+ARGUMENTS = yaml.safe_load(Path(__file__).with_name("arguments.yaml").read_text(encoding="utf-8"))
+PLACES = set(ARGUMENTS["places"].split())
+"""Arguments that say where, not what."""
+TOPICS = ARGUMENTS["topics"]
 TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
 
 
@@ -112,9 +96,8 @@ def _data_name(arguments: dict) -> str:
 
 def method_of(command: str) -> str | None:
     """``config.json``'s name of the method that a row's command trains; None for no training."""
-    last = programs.last_of(command)
-    trains = programs.program_of(programs.split(last)[0])
-    return programs.started(last)[0].name if trains else None
+    script, words = programs.split(programs.last_of(command))
+    return programs.started(script, words)[0].name if programs.program_of(script) else None
 
 
 def recipe_of(row: LedgerRow) -> dict:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.runs.programs import ELSEWHERE, Need, Where, program_of, split
+from benchmarks.runs.programs import ELSEWHERE, Need, Where, program_of, split, started
 from common.engine.run_folder import LAST
 
 PROFILES = ("smoke", "claims", "paper")
@@ -100,11 +100,13 @@ def job_of(row: LedgerRow, profile: str, seed: int, data: Path, out: Path) -> Jo
         program = program_of(command[0])
         experiment, given, args, added = _completed(command, where)
         run = experiment.folder(experiment.parser().parse_args([*given, *added])).path
-        folder = run / program.part(args)
+        # The summary of two stages in a run is that of the last one.
+        stages_of = {"ssfer": "stage3" if getattr(args, "semi_epochs", 0) else "stage2"}
+        folder = run / stages_of.get(experiment.name, "")
         go_on = experiment.resume_command([*given, *added], folder / LAST)
         head = shlex.split(experiment.command)[1:]
         stages.append(Stage((*head, *given, *added), folder, tuple(shlex.split(go_on)[1:])))
-        needs += [need for need in program.needs(args, where) if need not in needs]
+        needs += [need for need in program.needs(experiment, args, where) if need not in needs]
     return Job(key, stages=tuple(stages), needs=tuple(needs), **shared)
 
 
@@ -114,10 +116,9 @@ def _completed(command: tuple[str, list[str]], where: Where):
     program = program_of(script)
     if where.smoke:
         given = [*_without(given, program.drop), *program.smoke.split()]
-    experiment, own = program.start(script, given)
+    experiment, own = started(script, given)
     args = experiment.parser().parse_args(own)
-    seed = [f"--{experiment.seed}", str(where.seed)] if program.seeds else []
-    return experiment, own, args, [*seed, *program.flags(args, where)]
+    return experiment, own, args, program.added(experiment, args, where)
 
 
 def _identity(command: tuple[str, list[str]], where: Where) -> list:

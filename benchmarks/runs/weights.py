@@ -74,12 +74,11 @@ def evaluate(row: ledger.LedgerRow, checkpoint: Path, data: Path, device: str) -
 
 def _classify(model, loader, row, manifest, device) -> Measured:
     from benchmarks.baselines.supervised import Supervised
-    from common.engine.evaluate import collect_logits
-    from common.metrics.classification import classification_report
+    from common.engine.evaluate import ClassificationEvaluator
 
     method = Supervised(model).to(device).eval()
     with torch.no_grad():
-        report = classification_report(*collect_logits(method, loader, "image"))
+        report = ClassificationEvaluator(loader)(method, None)
     value = 100 * report["top1"] if row.percent else report["top1"]
     return Measured(value, len(manifest), manifest.drawn, report)
 
