@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 from collections import Counter
 from collections.abc import Callable
@@ -10,12 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ground.commands import build_parser
 from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
 from benchmarks.parity.registry import find_adapter
 from common.cli import UserError
 from common.files import finite, write_json
 
+ABOUT = """Compare the project with values measured on the authors' published code.
+
+Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases."""
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "parity" / "cases"
 STATUSES = ("passed", "failed", "unsupported", "unreadable")
 # A broken adapter, not a refusal of the implementation.
@@ -141,11 +144,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: nothing to run, or the JSON file cannot be written.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks parity",
-        description="Compare the project with values measured on the authors' published code.",
-        epilog="Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases.",
-    )
+    parser = build_parser("parity", ABOUT)
     parser.add_argument(
         "dir", nargs="?", type=Path, default=SHIPPED, metavar="DIR", help="folder of *.npz cases"
     )

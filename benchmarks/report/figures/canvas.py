@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -123,8 +123,5 @@ def file_name(name: str) -> str:
 
 def csv_text(header: list[str], rows: list[list]) -> str:
     """Rows as CSV with ``\\n`` line ends."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
+    frame = pd.DataFrame(rows, columns=header, dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")
