@@ -76,14 +76,10 @@ class FewLabels(base.Comparison):
         named = face_recognition.accuracy(self.work) if people else None
         return {"start": self.declared.start, "people_named": named}
 
-    def shared_flags(self, seed: int, run: Path) -> list[str]:
-        """Flags of ``s2ver/main.py`` and the baselines that do not depend on the method."""
-        return words(
-            "--epoch {size.epochs} --num_train_iter {size.steps} --backbone {size.backbone} "
-            "--image_size {size.image_size} --fast --seed {seed} --data_dir {data} "
-            "--save_dir {run.parent} --save_name {run.name} --overwrite",
-            **{"size": self.size, "seed": seed, "data": self.work / "data", "run": run},
-        )
+    def flags_of(self, name: str, seed: int, run: Path) -> list[str]:
+        """One of the declared command lines, without what comes before its flags."""
+        given = {"size": self.size, "seed": seed, "data": self.work / "data", "run": run}
+        return words(self.flags[name], **given)
 
 
 def _values(run: Path) -> dict:
@@ -103,7 +99,7 @@ def _values(run: Path) -> dict:
 
 def train_for_s2ver(comparison: FewLabels, method: str, seed: int, run: Path) -> None:
     """FI, 5 labels a class, the batch sizes of S2-VER's published command."""
-    flags = words("-ds fi -nc 8 -nl 40 -bsz 8") + comparison.shared_flags(seed, run)
+    flags = comparison.flags_of("fi", seed, run) + comparison.flags_of("shared", seed, run)
     base.train(S2VER if method == "s2ver" else baseline(method), flags, run)
 
 
@@ -119,20 +115,14 @@ def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) ->
         )
         start = ["--pretrained", str(weights)]
     if method == "adacm":
-        flags = words(
-            "--n-labeled 100 --epochs {size.epochs} --train-iteration {size.steps} --fast "
-            "--image_size {size.image_size} --manualSeed {seed} --data_dir {data} --out {run}",
-            **{"size": size, "seed": seed, "data": data, "run": run},
-        )
-        base.train(ADACM, flags + start, run)
+        base.train(ADACM, comparison.flags_of("adacm", seed, run) + start, run)
         return
     index = s2ver_files.index_file(run, argparse.Namespace(dataset="rafdb", num_labels=100))
     if not index.exists():
         run.mkdir(parents=True, exist_ok=True)
         np.save(index, adacm_labels(data / "rafdb", 100, seed))
-    flags = words("-ds rafdb -nc 7 -nl 100 -bsz 16 --uratio 1")
-    flags += [*comparison.shared_flags(seed, run), *start]
-    base.train(baseline(method), flags, run)
+    flags = comparison.flags_of("rafdb", seed, run) + comparison.flags_of("shared", seed, run)
+    base.train(baseline(method), flags + start, run)
 
 
 def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
