@@ -50,11 +50,7 @@ def toy_finding(claim: Claim, seeds: Sequence[int]) -> Finding:
     from benchmarks.claims import toy  # trains every paper's method: needless for reading
 
     differences = toy.differences(claim.toy, claim.metric, seeds)
-    return Finding(
-        claim=claim.name,
-        paper=claim.paper,
-        statement=claim.statement,
-        metric=claim.metric,
+    return claim.finding(
         size="smoke",
         data=toy.DATA,
         command=f"python -m benchmarks claims --run --size smoke --only {claim.name}",

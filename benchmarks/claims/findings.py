@@ -53,6 +53,10 @@ class Claim:
         """What writes the evidence."""
         return f"python -m benchmarks {self.runner}" + (self.size and f" --size {self.size}")
 
+    def finding(self, **fields: Any) -> Finding:
+        """A finding on this claim."""
+        return Finding(self.name, self.paper, self.statement, self.metric, **fields)
+
 
 DECLARED = Path(__file__).with_name("declared") / "claims.yaml"
 CLAIMS = tuple(Claim(**row) for row in yaml.safe_load(DECLARED.read_text(encoding="utf-8")))
@@ -129,54 +133,37 @@ def read(claim: Claim, folder: Path = RESULTS, size: str = "") -> Finding:
     results = results_file.read(path)
     effect = results and results.effect(claim.better, claim.worse, claim.metric)
     if not effect or not effect.differences:
-        return Finding(
-            claim=claim.name,
-            paper=claim.paper,
-            statement=claim.statement,
-            metric=claim.metric,
-            verdict=Verdict.NOT_RUN,
-            command=claim.command,
-        )
-    return finding(
-        effect,
-        results,
-        claim=claim.name,
-        statement=claim.statement,
-        metric=claim.metric,
+        return claim.finding(verdict=Verdict.NOT_RUN, command=claim.command)
+    return claim.finding(
         evidence=f"benchmarks/results/{path.name}",
         stale=results_file.changed_since(results.commit, claim.paper),
+        **_said(effect, results),
     )
 
 
-def finding(effect: Effect | Comparison, results: Results, **given: Any) -> Finding:
-    """A finding on an effect that results hold."""
-    return Finding(
-        paper=results.paper,
-        verdict=effect.verdict,
-        size=results.size.get("name", ""),
-        seeds=effect.seeds,
-        differences=effect.differences,
-        mean=effect.mean,
-        interval_95=effect.interval_95,
-        data=results.dataset["note"],
-        drawn=results.dataset["drawn"],
-        command=results.command,
-        date=results.date,
-        commit=results.commit,
-        **given,
-    )
+def _said(effect: Effect | Comparison, results: Results) -> dict[str, Any]:
+    """Fields of a finding on an effect that results hold."""
+    return {
+        **{name: getattr(effect, name) for name in Effect.__dataclass_fields__},
+        "size": results.size.get("name", ""),
+        "data": results.dataset["note"],
+        "drawn": results.dataset["drawn"],
+        "command": results.command,
+        "date": results.date,
+        "commit": results.commit,
+    }
 
 
 def of_results(name: str, results: Results) -> list[Finding]:
     """A finding per comparison on the metric that results are judged by."""
     return [
-        finding(
-            row,
-            results,
+        Finding(
             claim=name,
+            paper=results.paper,
             statement=results.claim,
             metric=row.metric,
             compared=f"{row.better} above {row.worse}",
+            **_said(row, results),
         )
         for row in results.judged()
     ]
