@@ -6,7 +6,6 @@ wrote: the values of every seed, and with them the interval of the paired differ
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from benchmarks.ground import results_file
+from benchmarks.ground.commands import fits
 from benchmarks.ground.results_file import RESULTS, Comparison, Results
 from benchmarks.ground.statistics import Effect, Verdict
 from common.cli import UserError
@@ -107,11 +107,7 @@ def select(only: str | None = None, paper: str | None = None) -> list[Claim]:
     Raises:
         UserError: none does.
     """
-    chosen = [
-        c
-        for c in CLAIMS
-        if (not only or fnmatch.fnmatchcase(c.name, only)) and paper in (None, c.paper)
-    ]
+    chosen = [c for c in CLAIMS if fits(c.name, only) and paper in (None, c.paper)]
     if not chosen:
         raise UserError(
             f"no claim fits '{only or paper}'; there are {', '.join(c.name for c in CLAIMS)}."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ground.commands import build_parser
+from benchmarks.ground.commands import build_parser, fits
 from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
 from benchmarks.parity.registry import find_adapter
@@ -95,8 +94,7 @@ def run_folder(
     """
 
     def wanted(case: Case) -> bool:
-        chosen = not only or _fits(case, only)
-        return chosen and not any(_fits(case, pattern) for pattern in without)
+        return _fits(case, only) and not any(_fits(case, pattern) for pattern in without)
 
     paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
@@ -118,8 +116,8 @@ def run_folder(
     return results
 
 
-def _fits(case: Case, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(text, pattern) for text in (case.kind, case.name))
+def _fits(case: Case, pattern: str | None) -> bool:
+    return fits(case.kind, pattern) or fits(case.name, pattern)
 
 
 def _number(value: float | None) -> str:
