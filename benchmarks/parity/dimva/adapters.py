@@ -80,8 +80,8 @@ def _targets(manifest: Manifest, multilabel: bool) -> dict:
 def emotion6_labels(case: Case) -> dict:
     """Categories and targets of rated images."""
     name, va = case.params["cvt_dataname"], case.inputs["va"]
-    table = _blank(len(va)).assign(valence=va[:, 0], arousal=va[:, 1])
-    manifest = data.rated(_manifest(table), name, lexicon_of(case))
+    images = _manifest(len(va), valence=va[:, 0], arousal=va[:, 1])
+    manifest = data.rated(images, name, lexicon_of(case))
     multilabel = objective.is_multilabel(name)
     targets = _targets(manifest, multilabel)
     order = objective.label_order(name)
@@ -93,12 +93,10 @@ def emotion6_labels(case: Case) -> dict:
     }
 
 
-def _blank(number: int) -> pd.DataFrame:
+def _manifest(number: int, classes=("only",), **columns) -> Manifest:
+    """Images that nobody opens, with further columns."""
     paths = [f"{i}.png" for i in range(number)]
-    return pd.DataFrame({"path": paths, "label": 0, "split": "train"})
-
-
-def _manifest(table: pd.DataFrame, classes=("only",)) -> Manifest:
+    table = pd.DataFrame({"path": paths, "label": 0, "split": "train", **columns})
     return Manifest("case", Path("/"), tuple(classes), table)
 
 
@@ -107,8 +105,8 @@ def ldl_labels(case: Case) -> dict:
     """Classes and targets of votes, whose columns are found by name."""
     given = pd.DataFrame(case.inputs["distribution"], columns=case.params["emotion_order"])
     votes = given[list(objective.MIKELS)].to_numpy()
-    table = _blank(len(votes)).assign(dist=list(votes))
-    manifest = data.voted(_manifest(table, objective.MIKELS), lexicon_of(case))
+    images = _manifest(len(votes), objective.MIKELS, dist=list(votes))
+    manifest = data.voted(images, lexicon_of(case))
     targets = _targets(manifest, True)
     given = {"label": targets["hot"], "va": targets["va"], "index_flag": targets["categorical"]}
     return {**given, "dim": torch.tensor(votes).float()}

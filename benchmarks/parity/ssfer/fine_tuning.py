@@ -121,6 +121,7 @@ def mix_batch(case: Case) -> dict:
     np.random.seed(case.params["numpy_seed"])
     alpha = case.params["alpha"]
     mix = objective.BatchMixup(mixup_alpha=alpha)
+    # The case draws the share alone, without timm's coin before it; the mixture is ours.
     mix._params_per_batch = lambda: (float(np.random.beta(alpha, alpha)), False)
     mix._mix_batch(x)
     return {"mixed": x, "lam": np.float64(mix.lam)}
