@@ -9,23 +9,20 @@ shared ones (SGD, 0.03), and each module says which of its paper's differ.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+import inspect
+from dataclasses import fields, replace
 from functools import partial
 
-from benchmarks.baselines import (
-    comatch,
-    fixmatch,
-    flexmatch,
-    images,
-    mean_teacher,
-    pseudo_label,
-    supervised,
-)
+from benchmarks.baselines import images
+from benchmarks.baselines.comatch import CoMatch
+from benchmarks.baselines.fixmatch import FixMatch
+from benchmarks.baselines.flexmatch import FlexMatch
+from benchmarks.baselines.mean_teacher import MeanTeacher
+from benchmarks.baselines.pseudo_label import PseudoLabel
+from benchmarks.baselines.pseudo_labels import Baseline
 from benchmarks.baselines.supervised import Supervised
 from common.cli import entry_point
 from common.engine.experiment import Experiment
-from common.engine.method import Method
 from common.flags import Parser
 from s2ver import data
 from s2ver.main import EXPERIMENT, build
@@ -35,33 +32,13 @@ from s2ver.options import build_parser
 OBJECTIVE = [field.name for field in fields(S2VERConfig)] + ["polarity"]
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """A method to compare with.
-
-    Attributes:
-        title: the method in a line.
-        build: (model, arguments, images) -> Method.
-        add_flags: adds the method's own flags to the parser.
-    """
-
-    title: str
-    build: Callable[..., Method]
-    add_flags: Callable[[argparse.ArgumentParser], None] | None = None
-
-
-def _of_module(module) -> Baseline:
-    title = module.__doc__.partition("\n")[0]
-    return Baseline(title, module.build, module.add_flags)
-
-
-METHODS = {
-    "supervised": Baseline(supervised.__doc__, lambda model, args, images: Supervised(model)),
-    "pseudo_label": _of_module(pseudo_label),
-    "mean_teacher": _of_module(mean_teacher),
-    "fixmatch": _of_module(fixmatch),
-    "flexmatch": _of_module(flexmatch),
-    "comatch": _of_module(comatch),
+METHODS: dict[str, type[Baseline]] = {
+    "supervised": Supervised,
+    "pseudo_label": PseudoLabel,
+    "mean_teacher": MeanTeacher,
+    "fixmatch": FixMatch,
+    "flexmatch": FlexMatch,
+    "comatch": CoMatch,
 }
 
 
@@ -72,10 +49,10 @@ def experiment(name: str) -> Experiment:
     def parser() -> Parser:
         flags = build_parser()
         flags.prog = f"python -m benchmarks.baselines {name}"
-        flags.description = baseline.title
+        # The module's first line says what the method is.
+        flags.description = inspect.getmodule(baseline).__doc__.partition("\n")[0]
         flags.without_effect("it belongs to the objective of another method.", *OBJECTIVE)
-        if baseline.add_flags:
-            baseline.add_flags(flags)
+        baseline.add_flags(flags)
         return flags
 
     return replace(

@@ -23,51 +23,30 @@ one are not (``--batch_size 64 --uratio 7``).
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.baselines.pseudo_labels import PseudoLabels
-from common.engine.method import Batches, Method, Progress, StepOutput
-from common.flags import count, number
+from benchmarks.baselines.pseudo_labels import Baseline, PseudoLabels
+from common.engine.method import Batches, Progress, StepOutput
+from common.flags import count, not_negative, number, setting, settings_of, share
 
 ALIGNED_STEPS = 32
 
 
 @dataclass(frozen=True)
 class Settings:
-    """CoMatch's settings, named as the command line names them."""
+    """CoMatch's settings, each a flag of its name."""
 
-    threshold: float = 0.95
-    lambda_u: float = 1.0
-    lambda_c: float = 1.0
-    smoothing: float = 0.9
-    temperature: float = 0.2
-    graph_threshold: float = 0.8
-    queue_batch: int = 5
-
-
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the method's own flags."""
-    add = parser.add_argument_group("CoMatch").add_argument
-    usual, share = Settings(), number(float, low=0, high=1)
-    add("--threshold", type=number(float, low=0), default=usual.threshold, help="tau")
-    add("--lambda_u", type=number(float, low=0), default=usual.lambda_u, help="pseudo-label weight")
-    add("--lambda_c", type=number(float, low=0), default=usual.lambda_c, help="contrast weight")
-    add("--smoothing", type=share, default=usual.smoothing, help="the paper's alpha")
-    add("--temperature", type=number(float, low=1e-6), default=usual.temperature, help="t")
-    add("--graph_threshold", type=share, default=usual.graph_threshold, help="the paper's T")
-    add("--queue_batch", type=count, default=usual.queue_batch, help="steps the memory holds")
-
-
-def build(model: nn.Module, args, images) -> Method:
-    """CoMatch with the settings of the flags."""
-    settings = Settings(**{name: getattr(args, name) for name in Settings.__dataclass_fields__})
-    images_a_step = args.batch_size * (1 + args.uratio)
-    return CoMatch(model, args.num_classes, args.low_dim, images_a_step, settings)
+    threshold: float = setting(0.95, "tau", type=not_negative)
+    lambda_u: float = setting(1.0, "pseudo-label weight", type=not_negative)
+    lambda_c: float = setting(1.0, "contrast weight", type=not_negative)
+    smoothing: float = setting(0.9, "the paper's alpha", type=share)
+    temperature: float = setting(0.2, "t", type=number(float, low=1e-6))
+    graph_threshold: float = setting(0.8, "the paper's T", type=share)
+    queue_batch: int = setting(5, "steps the memory holds", type=count)
 
 
 def align(probabilities: Tensor, mean: Tensor) -> Tensor:
@@ -81,10 +60,10 @@ def smooth(
     features: Tensor,
     memory_features: Tensor,
     memory_labels: Tensor,
-    share: float,
+    alpha: float,
     temperature: float,
 ) -> Tensor:
-    """share * aligned + (1 - share) * softmax_k(z . z_k / temperature) @ memory labels, [U, C].
+    """alpha * aligned + (1 - alpha) * softmax_k(z . z_k / temperature) @ memory labels, [U, C].
 
     Args:
         aligned: [U, C].
@@ -93,7 +72,7 @@ def smooth(
         memory_labels: [K, C].
     """
     weight = torch.softmax(features @ memory_features.T / temperature, dim=1)
-    return share * aligned + (1 - share) * weight @ memory_labels
+    return alpha * aligned + (1 - alpha) * weight @ memory_labels
 
 
 def label_graph(labels: Tensor, threshold: float) -> Tensor:
@@ -109,7 +88,7 @@ def graph_loss(strong0: Tensor, strong1: Tensor, graph: Tensor, temperature: flo
     return -(torch.log(similarity + 1e-7) * graph).sum(dim=1).mean()
 
 
-class CoMatch(Method):
+class CoMatch(Baseline):
     """Smoothed pseudo-labels, and a contrast between the views that follows their graph.
 
     Args:
@@ -120,6 +99,8 @@ class CoMatch(Method):
         settings: see :class:`Settings`.
     """
 
+    Settings, group = Settings, "CoMatch"
+
     def __init__(
         self,
         model: nn.Module,
@@ -128,12 +109,18 @@ class CoMatch(Method):
         images_a_step: int,
         settings: Settings | None = None,
     ):
-        super().__init__()
-        self.model, self.settings = model, settings or Settings()
+        super().__init__(model, settings)
         shape = (self.settings.queue_batch, images_a_step)
         self.register_buffer("memory_features", torch.zeros(*shape, low_dim))
         self.register_buffer("memory_labels", torch.zeros(*shape, num_classes))
         self.register_buffer("recent_means", torch.zeros(ALIGNED_STEPS, num_classes))
+
+    @classmethod
+    def build(cls, model: nn.Module, args, images) -> CoMatch:
+        """CoMatch with the settings of the flags."""
+        images_a_step = args.batch_size * (1 + args.uratio)
+        settings = settings_of(Settings, args)
+        return cls(model, args.num_classes, args.low_dim, images_a_step, settings)
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """One forward over [labelled; weak; strong0; strong1], then :meth:`losses`."""
@@ -168,8 +155,7 @@ class CoMatch(Method):
             unsup = (F.cross_entropy(logits_s, soft, reduction="none") * chosen.mask).mean()
             contrast = graph_loss(features_s0, features_s1, graph, s.temperature)
             total = sup + s.lambda_u * unsup + s.lambda_c * contrast
-        logs = {"sup_loss": sup, "unsup_loss": unsup, "contrast_loss": contrast, **chosen.logs()}
-        return StepOutput(total, logs, chosen.details())
+        return chosen.output(total, sup_loss=sup, unsup_loss=unsup, contrast_loss=contrast)
 
     @torch.no_grad()
     def _soft_labels(self, logits_w, features_w, features_l, labels, step) -> Tensor:
@@ -185,7 +171,3 @@ class CoMatch(Method):
         self.memory_features[step % s.queue_batch] = torch.cat([features_w, features_l])
         self.memory_labels[step % s.queue_batch] = torch.cat([aligned, one_hot])
         return soft
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits [n, C]."""
-        return self.model(images)[0]

@@ -11,43 +11,30 @@ paper's too; its batches of 64 and 7 unlabelled images a labelled one are not
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks.baselines.pseudo_labels import PseudoLabels, logits_of
-from common.engine.method import Batches, Method, Progress, StepOutput
-from common.flags import number
+from benchmarks.baselines.pseudo_labels import Baseline, PseudoLabels, logits_of
+from common.engine.method import Batches, Progress, StepOutput
+from common.flags import not_negative, setting
 from s2ver.objective import pseudo_label_loss
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the method's own flags."""
-    add = parser.add_argument_group("FixMatch and FlexMatch").add_argument
-    add("--threshold", type=number(float, low=0), default=0.95, help="tau")
-    add("--lambda_u", type=number(float, low=0), default=1.0, help="weight of the pseudo-labels")
+@dataclass(frozen=True)
+class Settings:
+    """FixMatch's settings, each a flag of its name."""
+
+    threshold: float = setting(0.95, "tau", type=not_negative)
+    lambda_u: float = setting(1.0, "weight of the pseudo-labels", type=not_negative)
 
 
-def build(model: nn.Module, args, images) -> Method:
-    """FixMatch with the settings of the flags."""
-    return FixMatch(model, args.threshold, args.lambda_u)
+class FixMatch(Baseline):
+    """A fixed confidence threshold."""
 
-
-class FixMatch(Method):
-    """A fixed confidence threshold.
-
-    Args:
-        model: images -> (logits [n, C], features).
-        threshold: tau.
-        lambda_u: weight of the unlabelled loss.
-    """
-
-    def __init__(self, model: nn.Module, threshold: float = 0.95, lambda_u: float = 1.0):
-        super().__init__()
-        self.model = model
-        self.threshold, self.lambda_u = threshold, lambda_u
+    Settings, group = Settings, "FixMatch and FlexMatch"
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """One forward over [labelled; weak; strong0]."""
@@ -57,13 +44,9 @@ class FixMatch(Method):
         chosen = self.select(torch.softmax(logits_w.detach(), dim=1), unlabelled)
         sup = F.cross_entropy(logits_l, labelled["label"])
         unsup = pseudo_label_loss(logits_s, chosen.label, chosen.mask)
-        logs = {"sup_loss": sup, "unsup_loss": unsup, **chosen.logs()}
-        return StepOutput(sup + self.lambda_u * unsup, logs, chosen.details())
+        loss = sup + self.settings.lambda_u * unsup
+        return chosen.output(loss, sup_loss=sup, unsup_loss=unsup)
 
     def select(self, probabilities: Tensor, unlabelled: dict[str, Tensor]) -> PseudoLabels:
         """Pseudo-labels of the weak views' predictions ([U, C])."""
-        return PseudoLabels.select(probabilities, self.threshold, unlabelled["label"])
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits [n, C]."""
-        return self.model(images)[0]
+        return PseudoLabels.select(probabilities, self.settings.threshold, unlabelled["label"])

@@ -15,17 +15,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from benchmarks.baselines.fixmatch import FixMatch, add_flags
+from benchmarks.baselines.fixmatch import FixMatch, Settings
 from benchmarks.baselines.pseudo_labels import PseudoLabels
-from common.engine.method import Method
-
-__all__ = ["FlexMatch", "add_flags", "build"]
-
-
-def build(model: nn.Module, args, images) -> Method:
-    """FlexMatch with the settings of the flags."""
-    number = len(images.split.unlabelled)
-    return FlexMatch(model, args.num_classes, number, args.threshold, args.lambda_u)
+from common.flags import settings_of
 
 
 class FlexMatch(FixMatch):
@@ -35,8 +27,7 @@ class FlexMatch(FixMatch):
         model: images -> (logits [n, C], features).
         num_classes: C.
         num_unlabelled: N, size of the unlabelled pool, which ``index`` counts in.
-        threshold: tau.
-        lambda_u: weight of the unlabelled loss.
+        settings: see :class:`benchmarks.baselines.fixmatch.Settings`.
     """
 
     def __init__(
@@ -44,20 +35,25 @@ class FlexMatch(FixMatch):
         model: nn.Module,
         num_classes: int,
         num_unlabelled: int,
-        threshold: float = 0.95,
-        lambda_u: float = 1.0,
+        settings: Settings | None = None,
     ):
-        super().__init__(model, threshold, lambda_u)
+        super().__init__(model, settings)
         self.num_classes = num_classes
         # int64 [N]: an image's last confident prediction, -1 before the first.
         self.register_buffer("confident", torch.full((num_unlabelled,), -1))
+
+    @classmethod
+    def build(cls, model: nn.Module, args, images) -> FlexMatch:
+        """FlexMatch with the settings of the flags."""
+        settings = settings_of(Settings, args)
+        return cls(model, args.num_classes, len(images.split.unlabelled), settings)
 
     def select(self, probabilities: Tensor, unlabelled: dict[str, Tensor]) -> PseudoLabels:
         """Pseudo-labels under today's thresholds; then the learning status takes them in."""
         label = probabilities.argmax(dim=1)
         threshold = self.class_thresholds()[label].to(probabilities.dtype)
         chosen = PseudoLabels.select(probabilities, threshold, unlabelled["label"])
-        self._learn(unlabelled["index"], label, chosen.score >= self.threshold)
+        self._learn(unlabelled["index"], label, chosen.score >= self.settings.threshold)
         return chosen
 
     def class_thresholds(self) -> Tensor:
@@ -66,7 +62,7 @@ class FlexMatch(FixMatch):
         sigma = (self.confident == classes[:, None]).sum(dim=1)
         unused = len(self.confident) - sigma.sum()
         beta = sigma / torch.maximum(sigma.max(), unused)
-        return self.threshold * beta / (2 - beta)
+        return self.settings.threshold * beta / (2 - beta)
 
     def _learn(self, index: Tensor, label: Tensor, confident: Tensor) -> None:
         """Remember confident predictions; of an image that is drawn twice, the later one."""

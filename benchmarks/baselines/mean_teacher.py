@@ -17,33 +17,27 @@ They are not the paper's: Adam, 0.003 with a rise and a fall, batches of 100.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.baselines.pseudo_labels import PseudoLabels, logits_of
-from common.engine.method import Batches, Method, Progress, StepOutput
-from common.flags import number
+from benchmarks.baselines.pseudo_labels import Baseline, PseudoLabels, logits_of
+from common.engine.method import Batches, Progress, StepOutput
+from common.flags import not_negative, setting, share
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the method's own flags."""
-    add = parser.add_argument_group("Mean Teacher").add_argument
-    share = number(float, low=0, high=1)
-    add("--consistency", type=number(float, low=0), default=100.0, help="w_max")
-    add("--consistency_rampup", type=share, default=4 / 15, help="T as a share of the training")
-    add("--teacher_decay_rampup", type=share, default=0.99, help="a_max during the ramp")
-    add("--teacher_decay", type=share, default=0.999, help="a_max after the ramp")
+@dataclass(frozen=True)
+class Settings:
+    """Mean Teacher's settings, each a flag of its name."""
 
-
-def build(model: nn.Module, args, images) -> Method:
-    """Mean Teacher with the settings of the flags."""
-    decays = (args.teacher_decay_rampup, args.teacher_decay)
-    return MeanTeacher(model, args.consistency, args.consistency_rampup, decays)
+    consistency: float = setting(100.0, "w_max", type=not_negative)
+    consistency_rampup: float = setting(4 / 15, "T as a share of the training", type=share)
+    teacher_decay_rampup: float = setting(0.99, "a_max during the ramp", type=share)
+    teacher_decay: float = setting(0.999, "a_max after the ramp", type=share)
 
 
 def sigmoid_rampup(share: float) -> float:
@@ -51,27 +45,14 @@ def sigmoid_rampup(share: float) -> float:
     return math.exp(-5 * (1 - min(share, 1.0)) ** 2)
 
 
-class MeanTeacher(Method):
-    """A student on labels and on its teacher's predictions; the teacher is its average.
+class MeanTeacher(Baseline):
+    """A student on labels and on its teacher's predictions; the teacher is its average."""
 
-    Args:
-        model: images -> (logits [n, C], features); the student.
-        consistency: largest weight of the consistency.
-        rampup: share of the training after which it is reached.
-        decays: largest weight of the teacher's past, during the ramp and after it.
-    """
+    Settings, group = Settings, "Mean Teacher"
 
-    def __init__(
-        self,
-        model: nn.Module,
-        consistency: float = 100.0,
-        rampup: float = 4 / 15,
-        decays: tuple[float, float] = (0.99, 0.999),
-    ):
-        super().__init__()
-        self.model = model
+    def __init__(self, model: nn.Module, settings: Settings | None = None):
+        super().__init__(model, settings)
         self.teacher = copy.deepcopy(model).requires_grad_(False)
-        self.consistency, self.rampup, self.decays = consistency, rampup, decays
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """The student on [labelled; strong0], the teacher on weak."""
@@ -80,21 +61,22 @@ class MeanTeacher(Method):
         with torch.no_grad():
             (logits_t,) = logits_of(self.teacher, unlabelled["weak"])
             target = torch.softmax(logits_t, dim=1)
-        weight = self.consistency * sigmoid_rampup(self._ramp_share(progress))
+        weight = self.settings.consistency * sigmoid_rampup(self._ramp_share(progress))
         sup = F.cross_entropy(logits_l, labelled["label"])
         agree = F.mse_loss(torch.softmax(logits_s, dim=1), target)
-        logs = {"sup_loss": sup, "consistency_loss": agree, "consistency_weight": weight}
         chosen = PseudoLabels.select(target, 0.0, unlabelled["label"])
-        return StepOutput(sup + weight * agree, {**logs, **chosen.logs()}, chosen.details())
+        parts = {"sup_loss": sup, "consistency_loss": agree, "consistency_weight": weight}
+        return chosen.output(sup + weight * agree, **parts)
 
     def _ramp_share(self, progress: Progress) -> float:
-        steps = self.rampup * progress.epochs * progress.steps_per_epoch
+        steps = self.settings.consistency_rampup * progress.epochs * progress.steps_per_epoch
         return progress.global_step / steps if steps else 1.0
 
     @torch.no_grad()
     def on_step_end(self, progress: Progress) -> None:
         """Move the teacher's parameters; its batch-norm statistics are those it sees itself."""
-        largest = self.decays[self._ramp_share(progress) >= 1]
+        s = self.settings
+        largest = s.teacher_decay if self._ramp_share(progress) >= 1 else s.teacher_decay_rampup
         decay = min(1 - 1 / (progress.global_step + 2), largest)  # t counts from 1
         past = list(self.teacher.parameters())
         torch._foreach_mul_(past, decay)

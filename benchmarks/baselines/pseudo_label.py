@@ -15,31 +15,25 @@ unlabelled images, no average.
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
 
-from benchmarks.baselines.pseudo_labels import PseudoLabels, logits_of
-from common.engine.method import Batches, Method, Progress, StepOutput
-from common.flags import number
+from benchmarks.baselines.pseudo_labels import Baseline, PseudoLabels, logits_of
+from common.engine.method import Batches, Progress, StepOutput
+from common.flags import not_negative, setting, share
 from s2ver.objective import pseudo_label_loss
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the method's own flags."""
-    add = parser.add_argument_group("Pseudo-Label").add_argument
-    share = number(float, low=0, high=1)
-    add("--alpha_f", type=number(float, low=0), default=3.0, help="weight of the pseudo-labels")
-    add("--ramp_start", type=share, default=0.4 / 6, help="T1 as a share of the training")
-    add("--ramp_end", type=share, default=0.4, help="T2 as a share of the training")
-    add("--threshold", type=number(float, low=0), default=0.0, help="least confidence")
+@dataclass(frozen=True)
+class Settings:
+    """Pseudo-Label's settings, each a flag of its name."""
 
-
-def build(model: nn.Module, args, images) -> Method:
-    """Pseudo-Label with the settings of the flags."""
-    return PseudoLabel(model, args.alpha_f, args.ramp_start, args.ramp_end, args.threshold)
+    alpha_f: float = setting(3.0, "weight of the pseudo-labels", type=not_negative)
+    ramp_start: float = setting(0.4 / 6, "T1 as a share of the training", type=share)
+    ramp_end: float = setting(0.4, "T2 as a share of the training", type=share)
+    threshold: float = setting(0.0, "least confidence", type=not_negative)
 
 
 def ramp(share: float, start: float, end: float) -> float:
@@ -49,41 +43,20 @@ def ramp(share: float, start: float, end: float) -> float:
     return max(0.0, (share - start) / (end - start)) if end > start else 0.0
 
 
-class PseudoLabel(Method):
-    """Pseudo-labels of the weak view train the weak view.
+class PseudoLabel(Baseline):
+    """Pseudo-labels of the weak view train the weak view."""
 
-    Args:
-        model: images -> (logits [n, C], features).
-        alpha_f: final weight of the unlabelled loss.
-        start, end: shares of the training between which the weight rises.
-        threshold: least confidence of a pseudo-label that counts.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        alpha_f: float = 3.0,
-        start: float = 0.4 / 6,
-        end: float = 0.4,
-        threshold: float = 0.0,
-    ):
-        super().__init__()
-        self.model = model
-        self.alpha_f, self.start, self.end, self.threshold = alpha_f, start, end, threshold
+    Settings, group = Settings, "Pseudo-Label"
 
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """One forward over [labelled; weak]."""
-        labelled, unlabelled = batches["labelled"], batches["unlabelled"]
+        s, labelled, unlabelled = self.settings, batches["labelled"], batches["unlabelled"]
         logits_l, logits_w = logits_of(self.model, labelled["weak"], unlabelled["weak"])
-        share = progress.global_step / (progress.epochs * progress.steps_per_epoch)
-        weight = self.alpha_f * ramp(share, self.start, self.end)
+        share_done = progress.global_step / (progress.epochs * progress.steps_per_epoch)
+        weight = s.alpha_f * ramp(share_done, s.ramp_start, s.ramp_end)
         probabilities = torch.softmax(logits_w.detach(), dim=1)
-        chosen = PseudoLabels.select(probabilities, self.threshold, unlabelled["label"])
+        chosen = PseudoLabels.select(probabilities, s.threshold, unlabelled["label"])
         sup = F.cross_entropy(logits_l, labelled["label"])
         unsup = pseudo_label_loss(logits_w, chosen.label, chosen.mask)
-        logs = {"sup_loss": sup, "unsup_loss": unsup, "unsup_weight": weight, **chosen.logs()}
-        return StepOutput(sup + weight * unsup, logs, chosen.details())
-
-    def predict(self, images: Tensor) -> Tensor:
-        """Logits [n, C]."""
-        return self.model(images)[0]
+        loss = sup + weight * unsup
+        return chosen.output(loss, sup_loss=sup, unsup_loss=unsup, unsup_weight=weight)

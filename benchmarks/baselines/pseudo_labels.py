@@ -1,11 +1,53 @@
-"""What the semi-supervised baselines share: one forward over several views, and pseudo-labels."""
+"""What the baselines share: settings that are flags, one forward over all views, pseudo-labels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from common.engine.method import Method, StepOutput
+from common.flags import Parser, add_settings, settings_of
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Those of a method that has none."""
+
+
+class Baseline(Method):
+    """A method to compare with, under the flags of S2-VER's command and its own.
+
+    Args:
+        model: images -> (logits [n, C], features).
+        settings: of the method; those of its paper where None.
+    """
+
+    Settings: type = NoSettings
+    group = ""
+    """Title of the method's own flags in the help."""
+
+    def __init__(self, model: nn.Module, settings: Any = None):
+        super().__init__()
+        self.model, self.settings = model, settings or self.Settings()
+
+    @classmethod
+    def add_flags(cls, parser: Parser) -> None:
+        """Add the method's own flags."""
+        if cls.group:
+            group = parser.add_argument_group(cls.group)
+            add_settings(cls.Settings, group, group)
+
+    @classmethod
+    def build(cls, model: nn.Module, args, images) -> Baseline:
+        """The method with the settings of the flags."""
+        return cls(model, settings_of(cls.Settings, args))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Logits [n, C]."""
+        return self.model(images)[0]
 
 
 def logits_of(model: nn.Module, *views: Tensor) -> tuple[Tensor, ...]:
@@ -66,3 +108,7 @@ class PseudoLabels:
             "threshold": self.threshold,
             "true_label": self.true_label,
         }
+
+    def output(self, loss: Tensor, **logs: Tensor | float) -> StepOutput:
+        """What a step says: its loss, the parts of it, and these pseudo-labels."""
+        return StepOutput(loss, {**logs, **self.logs()}, self.details())

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
+import shlex
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import yaml
+
 import common.datasets.__main__ as data_command
-from benchmarks import commands, results_file
-from benchmarks.commands import words
-from benchmarks.results_file import RESULTS, Results
+from benchmarks.ground import commands, results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
+from benchmarks.ground.results_file import RESULTS, Results
 from common.cli import UserError
 from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
-from common.engine.run_folder import SUMMARY
+from common.engine.experiment import Experiment
+from common.engine.run_folder import LAST, SUMMARY
 from common.flags import at_least_0
+
+DECLARED = Path(__file__).with_name("declared")
 
 
 def must(code: int, what: str) -> None:
@@ -31,19 +36,23 @@ def must(code: int, what: str) -> None:
         raise UserError(f"{what} ended with exit code {code}; its log says why.")
 
 
-def read_json(path: Path) -> Any:
-    """A JSON file that a training of ours wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def read_lines(path: Path) -> list[Any]:
-    """A file of a JSON value a line, as a training writes its epochs."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def is_finished(run: Path) -> bool:
     """Whether a run folder holds the summary of a training that came to its end."""
     return (run / SUMMARY).exists() and read_json(run / SUMMARY)["finished"]
+
+
+def train(experiment: Experiment, flags: list[str], run: Path) -> None:
+    """Train by a paper's command, unless `run` holds a finished training; a stopped one goes on.
+
+    Raises:
+        UserError: the command ended with an error.
+    """
+    if is_finished(run):
+        return
+    if (run / LAST).exists():
+        command = shlex.split(experiment.resume_command(flags, run / LAST))
+        flags = command[len(shlex.split(experiment.command)) :]
+    must(experiment.main(flags), f"the run in {run}")
 
 
 def stand_in(name: str, folder: Path, scale: float, size: int | None = None) -> dict:
@@ -70,16 +79,19 @@ def stand_in(name: str, folder: Path, scale: float, size: int | None = None) -> 
 class Comparison:
     """Arms, each trained with every seed, and the claims about their differences.
 
-    A subclass says what only it knows: `prepare`, `arms`, `pairs` and the attributes.
+    A subclass says what only it knows: its name, `prepare`, `arms`; what can be declared stands in
+    ``declared/<name>.yaml``, whose keys become attributes.
 
     Attributes:
         name: of the command.
         paper: package.
         claim: what is claimed in a sentence.
         metric: the values that it is judged by.
+        compared: the values that arms are compared by; None for `metric` alone.
+        statements: (statement, better arm, worse arm) of every comparison.
         shown: the values that its table shows.
         percent: whether these are shares.
-        sizes: name -> settings, a dataclass.
+        sizes: name -> settings; that of a command line is `size`.
         workers: default of ``--num_workers``; None leaves out the flags of the machine.
     """
 
@@ -87,13 +99,20 @@ class Comparison:
     paper: str
     claim: str
     metric = "last"
-    shown: tuple[str, ...] = ("best_on_test", "last")
+    compared: list[str] | None = None
+    statements: list[list[str]]
+    shown: list[str]
     percent = True
-    sizes: dict[str, Any]
+    sizes: dict[str, dict[str, Any]]
     workers: int | None = 0
 
+    def __init_subclass__(cls) -> None:
+        declared = (DECLARED / f"{cls.name}.yaml").read_text(encoding="utf-8")
+        for key, value in yaml.safe_load(declared).items():
+            setattr(cls, key, value)
+
     def __init__(self, args: argparse.Namespace):
-        self.args, self.size = args, self.sizes[args.size]
+        self.args, self.size = args, SimpleNamespace(**self.sizes[args.size])
         self.work: Path = args.work / args.size
 
     @classmethod
@@ -123,7 +142,7 @@ class Comparison:
 
     def pairs(self) -> list[tuple[str, str, str, str]]:
         """(claim, better arm, worse arm, metric) of every comparison."""
-        raise NotImplementedError
+        return [(*s, metric) for s in self.statements for metric in self.compared or [self.metric]]
 
     def environment(self) -> Path:
         """``environment.json`` of the first run."""
@@ -145,7 +164,8 @@ class Comparison:
         environment = read_json(self.environment())
         seeds = " ".join(map(str, self.args.seeds))
         given = f"{self.command()} --size {self.args.size} --seeds {seeds}"
-        return Results(
+        return results_file.made(
+            environment,
             kind="claim",
             paper=self.paper,
             claim=self.claim,
@@ -154,12 +174,9 @@ class Comparison:
             seeds=self.args.seeds,
             dataset=dataset,
             command=f"python -m benchmarks {self.name}{given}",
-            commit=environment.get("commit") or results_file.UNKNOWN,
-            date=date.today().isoformat(),
-            environment=environment,
-            shown=list(self.shown),
+            shown=self.shown,
             percent=self.percent,
-            size={"name": self.args.size, **asdict(self.size)},
+            size={"name": self.args.size, **vars(self.size)},
             comparisons=rows,
             verdict=results_file.verdict_of([row for row in rows if row.metric == self.metric]),
             details=self.details(),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Claim, Finding
-from benchmarks.commands import build_parser, command
-from benchmarks.statistics import effect
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.statistics import effect
 from common.cli import UserError
 from common.files import write_json
 from common.flags import at_least_0
@@ -50,11 +50,7 @@ def toy_finding(claim: Claim, seeds: Sequence[int]) -> Finding:
     from benchmarks.claims import toy  # trains every paper's method: needless for reading
 
     differences = toy.differences(claim.toy, claim.metric, seeds)
-    return Finding(
-        claim=claim.name,
-        paper=claim.paper,
-        statement=claim.statement,
-        metric=claim.metric,
+    return claim.finding(
         size="smoke",
         data=toy.DATA,
         command=f"python -m benchmarks claims --run --size smoke --only {claim.name}",

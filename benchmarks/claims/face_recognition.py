@@ -14,15 +14,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.baselines import __main__ as baseline_command
-from benchmarks.claims.base import is_finished, must, read_json
-from benchmarks.commands import words
+from benchmarks.baselines.__main__ import experiment
+from benchmarks.claims.base import train
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.standins import rafdb
 from common.datasets.standins.faces import draw_face
 from common.datasets.standins.people import Identity
 from common.engine import checkpoint
-from common.engine.run_folder import LAST, SUMMARY
+from common.engine.run_folder import SUMMARY
 from common.files import write_json
 from s2ver.authors_files import BEST
 from s2ver.model import HEADS
@@ -76,8 +77,7 @@ def pretrain(work: Path, recognition: Recognition, image_size: int) -> Path:
     data, run = work / "people", work / "people_recognition"
     if not (data / DRAWN_MARK).exists():
         draw_people(data, recognition.people, rafdb.SIDE)
-    if not is_finished(run):
-        _train(data, run, recognition, image_size)
+    _train(data, run, recognition, image_size)
     state = checkpoint.load(run / BEST)["ema_model"]
     checkpoint.save({k: v for k, v in state.items() if k.split(".")[0] not in HEADS}, out)
     return out
@@ -91,12 +91,11 @@ def accuracy(work: Path) -> float:
 
 def _train(data: Path, run: Path, recognition: Recognition, image_size: int) -> None:
     flags = words(
-        "supervised -ds people -nc {network.people} --backbone resnet18 --train_data_dir "
+        "-ds people -nc {network.people} --backbone resnet18 --train_data_dir "
         "{data}/train --test_data_dir {data}/test -nl {labels} -bsz 64 --epoch {network.epochs} "
         "--num_train_iter {network.steps} --image_size {side} --fast --seed {seed} "
         "--save_dir {run.parent} --save_name {run.name} --overwrite",
         **{"network": recognition, "data": data, "side": image_size, "seed": SEED, "run": run},
         labels=recognition.people * SAMPLES_PER_PERSON["train"],
     )
-    flags += ["--resume", "--load_path", str(run)] if (run / LAST).exists() else []
-    must(baseline_command.main(flags), f"the run in {run}")
+    train(experiment("supervised"), flags, run)

@@ -6,7 +6,6 @@ wrote: the values of every seed, and with them the interval of the paired differ
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from benchmarks import results_file
-from benchmarks.results_file import RESULTS, Comparison, Results
-from benchmarks.statistics import Effect, Verdict
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import fits
+from benchmarks.ground.results_file import RESULTS, Comparison, Results
+from benchmarks.ground.statistics import Effect, Verdict
 from common.cli import UserError
 
 
@@ -52,6 +52,10 @@ class Claim:
     def command(self) -> str:
         """What writes the evidence."""
         return f"python -m benchmarks {self.runner}" + (self.size and f" --size {self.size}")
+
+    def finding(self, **fields: Any) -> Finding:
+        """A finding on this claim."""
+        return Finding(self.name, self.paper, self.statement, self.metric, **fields)
 
 
 DECLARED = Path(__file__).with_name("declared") / "claims.yaml"
@@ -103,11 +107,7 @@ def select(only: str | None = None, paper: str | None = None) -> list[Claim]:
     Raises:
         UserError: none does.
     """
-    chosen = [
-        c
-        for c in CLAIMS
-        if (not only or fnmatch.fnmatchcase(c.name, only)) and paper in (None, c.paper)
-    ]
+    chosen = [c for c in CLAIMS if fits(c.name, only) and paper in (None, c.paper)]
     if not chosen:
         raise UserError(
             f"no claim fits '{only or paper}'; there are {', '.join(c.name for c in CLAIMS)}."
@@ -129,54 +129,37 @@ def read(claim: Claim, folder: Path = RESULTS, size: str = "") -> Finding:
     results = results_file.read(path)
     effect = results and results.effect(claim.better, claim.worse, claim.metric)
     if not effect or not effect.differences:
-        return Finding(
-            claim=claim.name,
-            paper=claim.paper,
-            statement=claim.statement,
-            metric=claim.metric,
-            verdict=Verdict.NOT_RUN,
-            command=claim.command,
-        )
-    return finding(
-        effect,
-        results,
-        claim=claim.name,
-        statement=claim.statement,
-        metric=claim.metric,
+        return claim.finding(verdict=Verdict.NOT_RUN, command=claim.command)
+    return claim.finding(
         evidence=f"benchmarks/results/{path.name}",
         stale=results_file.changed_since(results.commit, claim.paper),
+        **_said(effect, results),
     )
 
 
-def finding(effect: Effect | Comparison, results: Results, **given: Any) -> Finding:
-    """A finding on an effect that results hold."""
-    return Finding(
-        paper=results.paper,
-        verdict=effect.verdict,
-        size=results.size.get("name", ""),
-        seeds=effect.seeds,
-        differences=effect.differences,
-        mean=effect.mean,
-        interval_95=effect.interval_95,
-        data=results.dataset["note"],
-        drawn=results.dataset["drawn"],
-        command=results.command,
-        date=results.date,
-        commit=results.commit,
-        **given,
-    )
+def _said(effect: Effect | Comparison, results: Results) -> dict[str, Any]:
+    """Fields of a finding on an effect that results hold."""
+    return {
+        **{name: getattr(effect, name) for name in Effect.__dataclass_fields__},
+        "size": results.size.get("name", ""),
+        "data": results.dataset["note"],
+        "drawn": results.dataset["drawn"],
+        "command": results.command,
+        "date": results.date,
+        "commit": results.commit,
+    }
 
 
 def of_results(name: str, results: Results) -> list[Finding]:
     """A finding per comparison on the metric that results are judged by."""
     return [
-        finding(
-            row,
-            results,
+        Finding(
             claim=name,
+            paper=results.paper,
             statement=results.claim,
             metric=row.metric,
             compared=f"{row.better} above {row.worse}",
+            **_said(row, results),
         )
         for row in results.judged()
     ]

@@ -16,80 +16,26 @@ last epoch. Stage 3 goes on where stage 2 ends, so it has also been trained for 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json, read_lines
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json, read_lines
 from common.engine.run_folder import ENVIRONMENT, LAST, METRICS, SUMMARY
 from ssfer.finetune import main as fine_tuning
 from ssfer.finetune.authors_files import RESULTS as RUN_RESULTS
-from ssfer.pretrain import main as pretraining
+from ssfer.pretrain.main import EXPERIMENT as PRETRAINING_STAGE
 from ssfer.pretrain.options import NAME
 
 FACES, UNLABELLED = "rafdb_folders", "unlabelled_faces"
 RANDOM, MASKED, TEACHER = "random, stage 2", "MAE, stage 2", "stage 3"
-PRETRAINING = (
-    "--train_dir {work}/data/{unlabelled}/train_all --output_dir {out} --model {size.model} "
-    "--input_size {size.input_size} --lr {size.pretrain_lr} --epochs {size.pretrain_epochs} "
-    "--warmup_epochs {warmup} --batch_size {batch} --fast --num_workers {args.num_workers} "
-    "--device {args.device} --picture_every 0"
-)
-FINE_TUNING = (
-    "--traindir {work}/data/{faces}/train --protocol official --model {size.model} --input_size "
-    "{size.input_size} --seed {seed} --checkpoint {start} --anno_percent {size.fraction} --lr "
-    "{size.lr} --batch_size {size.batch_size} --num_epochs {size.epochs} --ema_decay "
-    "{size.ema_decay} --semi_epochs {semi} --detector {args.detector} --num_workers "
-    "{args.num_workers} --device {args.device} --fast --precision fp32"
-)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large the comparison is.
-
-    Attributes:
-        scale, unlabelled_scale: shares of the two stand-ins.
-        pretrain_epochs, epochs, semi_epochs: of the three stages.
-        batch_size: of stage 2; stage 3 takes twice as many of either kind.
-        fraction: labelled share.
-        lr, pretrain_lr: of stage 2 and of pre-training.
-        ema_decay: of both averages.
-    """
-
-    scale: float
-    unlabelled_scale: float
-    pretrain_epochs: int
-    epochs: int
-    semi_epochs: int
-    batch_size: int = 16
-    fraction: float = 0.05
-    lr: float = 5e-4
-    pretrain_lr: float = 1e-3
-    ema_decay: float = 0.99
-    model: str = "tiny"
-    input_size: int = 64
-
-
-SIZES = {
-    "smoke": Size(0.02, 0.0005, 1, 2, 1, batch_size=4, fraction=0.25),
-    "quick": Size(0.25, 0.05, 40, 40, 3),
-    # The published number of labels and of steps in stage 2. Stage 3 had 3 epochs at first; two
-    # seeds were seen to rise from one to the next on the test images, so all were given 10.
-    "long": Size(1.0, 0.2, 40, 50, 10),
-    "full": Size(1.0, 0.5, 200, 100, 50, batch_size=32),
-}
 
 
 class MaskedFaces(base.Comparison):
     """Stage 2 from random weights, stage 2 from the autoencoder, and stage 3 after the latter."""
 
-    name, paper = "masked_faces", "ssfer"
-    claim = "masked pre-training and the EMA teacher both help"
-    shown = ("best_on_test", "last", "macro_f1")
-    sizes = SIZES
+    name = "masked_faces"
 
     def __init__(self, args):
         super().__init__(args)
@@ -119,13 +65,12 @@ class MaskedFaces(base.Comparison):
         file = out / f"{NAME}_{size.pretrain_epochs}.pth"
         if not file.exists():
             flags = words(
-                PRETRAINING,
+                self.pretraining_flags,
                 **{"work": self.work, "unlabelled": UNLABELLED, "out": out, "size": size},
                 **{"args": self.args, "warmup": size.pretrain_epochs // 10},
                 batch=64 if size.unlabelled_scale >= 0.005 else 16,
             )
-            flags += ["--resume", str(out / LAST)] if (out / LAST).exists() else []
-            base.must(pretraining.main(flags), f"the pre-training in {out}")
+            base.train(PRETRAINING_STAGE, flags, out)
         return file
 
     def tune(self, seed: int, start: str | Path, run: Path) -> list[dict]:
@@ -133,7 +78,7 @@ class MaskedFaces(base.Comparison):
         if not (run / RUN_RESULTS).exists():
             semi = 0 if str(start) == "none" else self.size.semi_epochs
             flags = words(
-                FINE_TUNING,
+                self.tuning_flags,
                 **{"work": self.work, "faces": FACES, "size": self.size, "seed": seed},
                 **{"start": start, "semi": semi, "args": self.args},
             )
@@ -155,14 +100,6 @@ class MaskedFaces(base.Comparison):
         (random,) = self.tune(seed, "none", self.work / f"random_seed{seed}")
         masked, teacher = self.tune(seed, file, self.work / f"masked_seed{seed}")
         return {RANDOM: random, MASKED: masked, TEACHER: teacher}
-
-    def pairs(self) -> list[tuple[str, str, str, str]]:
-        pretraining = "masked-autoencoder pre-training beats random weights (stage 2)"
-        teacher = "stage 3, the EMA teacher, beats stage 2"
-        return [
-            (pretraining, MASKED, RANDOM, self.metric),
-            (teacher, TEACHER, MASKED, self.metric),
-        ]
 
     def environment(self) -> Path:
         return self.work / f"masked_seed{self.args.seeds[0]}" / "stage2" / ENVIRONMENT

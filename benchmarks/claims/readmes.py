@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.commands import build_parser, command
-from benchmarks.results_file import RESULTS, ROOT
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.results_file import RESULTS, ROOT
 from common.readme import sync_block
 
 TABLES = sorted(path.stem for path, r in results_file.read_all().items() if r.kind == "claim")

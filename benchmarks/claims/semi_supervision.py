@@ -9,85 +9,41 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from adacm import data as adacm_data
-from adacm import main as adacm_command
-from benchmarks import results_file
-from benchmarks.baselines import __main__ as baseline_command
+from adacm.main import EXPERIMENT as ADACM
+from benchmarks.baselines.__main__ import experiment as baseline
 from benchmarks.claims import base, face_recognition
-from benchmarks.claims.base import read_json
 from benchmarks.claims.face_recognition import Recognition
-from benchmarks.commands import words
-from common.engine.run_folder import ENVIRONMENT, LAST, SUMMARY
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
+from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from s2ver import authors_files as s2ver_files
-from s2ver import main as s2ver_command
-
-PROTOCOLS = ("best_on_test", "last", "median_last_20")
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large a comparison is: share of the twin, pixels, and length of the trainings."""
-
-    scale: float
-    image_size: int
-    backbone: str
-    epochs: int
-    steps: int
-    recognition: Recognition
-
-
-SIZES = {
-    "quick": Size(0.2, 48, "resnet18", 6, 200, Recognition(200, 6, 200)),
-    "long": Size(0.2, 48, "resnet18", 12, 200, Recognition(200, 6, 200)),
-    "full": Size(0.5, 96, "resnet18", 40, 512, Recognition(1000, 20, 512)),
-    "smoke": Size(0.02, 32, "resnet18", 1, 2, Recognition(3, 1, 2)),
-}
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A method, what it is compared with, and how each is run.
-
-    Attributes:
-        claim: the statement in a sentence.
-        twin: name of the drawn stand-in.
-        method: the method the claim is about.
-        baselines: what it should beat.
-        labels: labelled images in all.
-        train: (comparison, method, seed, run folder) -> exit code.
-        start: ``random`` weights, or those of a network that knows drawn ``people``.
-    """
-
-    claim: str
-    twin: str
-    method: str
-    baselines: tuple[str, ...]
-    labels: int
-    train: Callable[[FewLabels, str, int, Path], int]
-    start: str = "random"
+from s2ver.main import EXPERIMENT as S2VER
 
 
 class FewLabels(base.Comparison):
     """A paper's method and its baselines with the same few labels."""
 
-    name, sizes, workers = "semi_supervision", SIZES, None
-    shown = PROTOCOLS
+    name = "semi_supervision"
 
     def __init__(self, args: argparse.Namespace):
         super().__init__(args)
-        self.declared = COMPARISONS[args.claim]
-        self.paper, self.claim = self.declared.method, self.declared.claim
+        self.declared = SimpleNamespace(**self.comparisons[args.claim])
+        method = self.paper = self.declared.method
+        self.claim = self.declared.claim
+        self.statements = [[f"{method} beats {b}", method, b] for b in self.declared.baselines]
         # runs of one size or start are never taken for those of another
         self.work = self.work / self.declared.start
 
     @classmethod
     def add_flags(cls, add: Callable) -> None:
-        add("--claim", choices=COMPARISONS, default="s2ver")
+        add("--claim", choices=cls.comparisons, default="s2ver")
 
     def results_name(self) -> str:
         return f"{self.args.claim}_{self.name}.json"
@@ -111,33 +67,19 @@ class FewLabels(base.Comparison):
         values = {}
         for method in (*self.declared.baselines, self.declared.method):
             run = self.run_folder(method, seed)
-            if not base.is_finished(run):
-                base.must(self.declared.train(self, method, seed, run), f"the run in {run}")
+            TRAIN[self.paper](self, method, seed, run)
             values[method] = _values(run)
         return values
-
-    def pairs(self) -> list[tuple[str, str, str, str]]:
-        method = self.declared.method
-        return [
-            (f"{method} beats {baseline}", method, baseline, protocol)
-            for baseline in self.declared.baselines
-            for protocol in PROTOCOLS
-        ]
 
     def details(self) -> dict:
         people = self.declared.start == "people"
         named = face_recognition.accuracy(self.work) if people else None
         return {"start": self.declared.start, "people_named": named}
 
-    def shared_flags(self, seed: int, run: Path) -> list[str]:
-        """Flags of ``s2ver/main.py`` and the baselines that do not depend on the method."""
-        flags = words(
-            "--epoch {size.epochs} --num_train_iter {size.steps} --backbone {size.backbone} "
-            "--image_size {size.image_size} --fast --seed {seed} --data_dir {data} "
-            "--save_dir {run.parent} --save_name {run.name} --overwrite",
-            **{"size": self.size, "seed": seed, "data": self.work / "data", "run": run},
-        )
-        return flags + (["--resume", "--load_path", str(run)] if (run / LAST).exists() else [])
+    def flags_of(self, name: str, seed: int, run: Path) -> list[str]:
+        """One of the declared command lines, without what comes before its flags."""
+        given = {"size": self.size, "seed": seed, "data": self.work / "data", "run": run}
+        return words(self.flags[name], **given)
 
 
 def _values(run: Path) -> dict:
@@ -146,7 +88,7 @@ def _values(run: Path) -> dict:
     last = summary["last"]
     kept = {k: last["train"][k] for k in ("mask_rate", "pseudo_true_ratio") if k in last["train"]}
     return {
-        **{name: summary["protocols"][name]["value"] for name in PROTOCOLS},
+        **{name: summary["protocols"][name]["value"] for name in FewLabels.compared},
         "balanced_accuracy_last": last["test"]["balanced_accuracy"],
         **kept,
         "ece_last": last["test"]["ece"],
@@ -155,37 +97,32 @@ def _values(run: Path) -> dict:
     }
 
 
-def train_for_s2ver(comparison: FewLabels, method: str, seed: int, run: Path) -> int:
+def train_for_s2ver(comparison: FewLabels, method: str, seed: int, run: Path) -> None:
     """FI, 5 labels a class, the batch sizes of S2-VER's published command."""
-    flags = words("-ds fi -nc 8 -nl 40 -bsz 8") + comparison.shared_flags(seed, run)
-    if method == "s2ver":
-        return s2ver_command.main(flags)
-    return baseline_command.main([method, *flags])
+    flags = comparison.flags_of("fi", seed, run) + comparison.flags_of("shared", seed, run)
+    base.train(S2VER if method == "s2ver" else baseline(method), flags, run)
 
 
-def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) -> int:
+def train_for_adacm(comparison: FewLabels, method: str, seed: int, run: Path) -> None:
     """RAF-DB, Ada-CM's 100 labels and batch sizes; the baselines get the labels Ada-CM drew.
 
     From ``people`` every method starts from the same weights, as the paper's start from faces.
     """
     size, data, start = comparison.size, comparison.work / "data", []
     if comparison.declared.start == "people":
-        weights = face_recognition.pretrain(comparison.work, size.recognition, size.image_size)
+        weights = face_recognition.pretrain(
+            comparison.work, Recognition(**size.recognition), size.image_size
+        )
         start = ["--pretrained", str(weights)]
     if method == "adacm":
-        flags = words(
-            "--n-labeled 100 --epochs {size.epochs} --train-iteration {size.steps} --fast "
-            "--image_size {size.image_size} --manualSeed {seed} --data_dir {data} --out {run}",
-            **{"size": size, "seed": seed, "data": data, "run": run},
-        )
-        flags += ["--resume", str(run)] if (run / LAST).exists() else []
-        return adacm_command.main(flags + start)
+        base.train(ADACM, comparison.flags_of("adacm", seed, run) + start, run)
+        return
     index = s2ver_files.index_file(run, argparse.Namespace(dataset="rafdb", num_labels=100))
     if not index.exists():
         run.mkdir(parents=True, exist_ok=True)
         np.save(index, adacm_labels(data / "rafdb", 100, seed))
-    flags = words("-ds rafdb -nc 7 -nl 100 -bsz 16 --uratio 1")
-    return baseline_command.main([method, *flags, *comparison.shared_flags(seed, run), *start])
+    flags = comparison.flags_of("rafdb", seed, run) + comparison.flags_of("shared", seed, run)
+    base.train(baseline(method), flags + start, run)
 
 
 def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
@@ -196,33 +133,7 @@ def adacm_labels(folder: Path, number: int, seed: int) -> np.ndarray:
     return adacm_data.draw_labelled(labels, adacm_data.quotas(number, classes))[0]
 
 
-COMPARISONS = {
-    "s2ver": Declared(
-        claim="S2-VER beats CoMatch, FixMatch and supervised training with the same few labels",
-        twin="fi",
-        method="s2ver",
-        baselines=("supervised", "fixmatch", "comatch"),
-        labels=40,
-        train=train_for_s2ver,
-    ),
-    "adacm": Declared(
-        claim="Ada-CM beats FixMatch and supervised training with the same few labels",
-        twin="rafdb",
-        method="adacm",
-        baselines=("supervised", "fixmatch"),
-        labels=100,
-        train=train_for_adacm,
-        start="people",
-    ),
-    "adacm_from_scratch": Declared(
-        claim="Ada-CM beats FixMatch and supervised training from random weights",
-        twin="rafdb",
-        method="adacm",
-        baselines=("supervised", "fixmatch"),
-        labels=100,
-        train=train_for_adacm,
-    ),
-}
-
+TRAIN = {"s2ver": train_for_s2ver, "adacm": train_for_adacm}
+"""Paper -> (comparison, method, seed, run folder) -> None."""
 
 main = base.main_of(FewLabels, __doc__)

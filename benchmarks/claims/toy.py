@@ -24,7 +24,7 @@ from adacm.method import AdaCM, MarginEvaluator
 from benchmarks.baselines.fixmatch import FixMatch
 from benchmarks.baselines.supervised import Supervised
 from common.data.streams import GivenStream
-from common.engine.method import Method
+from common.engine.method import Method, Progress
 from common.engine.trainer import Recipe, Trainer
 from common.metrics.classification import classification_report
 from dimva.method import Dimensional, DimvaConfig
@@ -39,6 +39,7 @@ SPREAD, WEAK, STRONG = 0.3, 0.05, 0.25
 EPOCHS, STEPS, BATCH = 10, 40, 64
 DATA = "points around eight centres, drawn; a check of the code, not of the claim on images"
 POLARITY = [1, 0, 1, 1, 0, 1, 0, 0]
+Training = Callable[["Points"], dict]
 
 
 class PointNetwork(nn.Module):
@@ -100,6 +101,12 @@ class Points:
         """A view of points."""
         return points + by * torch.randn(points.shape, generator=self.rng)
 
+    def some(self) -> tuple[Tensor, Tensor]:
+        """Unlabelled points of a batch, and their classes."""
+        points, labels = self.unlabelled
+        chosen = torch.randperm(len(points), generator=self.rng)[:BATCH]
+        return points[chosen], labels[chosen]
+
     def streams(self) -> dict[str, GivenStream]:
         """Batches of all labelled and some unlabelled points, under every view's name."""
         labelled, unlabelled = [], []
@@ -107,6 +114,10 @@ class Points:
             labelled.append([self._labelled() for _ in range(STEPS)])
             unlabelled.append([self._unlabelled() for _ in range(STEPS)])
         return {"labelled": GivenStream(labelled), "unlabelled": GivenStream(unlabelled)}
+
+    def report(self, method: Method, progress: Progress | None = None) -> dict:
+        """An evaluator on the test points."""
+        return classification_report(method.predict(self.test[0]), self.test[1])
 
     def _labelled(self) -> dict[str, Tensor]:
         points, labels = self.labelled
@@ -120,13 +131,11 @@ class Points:
         }
 
     def _unlabelled(self) -> dict[str, Tensor]:
-        points, labels = self.unlabelled
-        chosen = torch.randperm(len(points), generator=self.rng)[:BATCH]
-        views = {name: self.moved(points[chosen], WEAK) for name in ("weak", "weak0", "weak1")}
-        views |= {
-            name: self.moved(points[chosen], STRONG) for name in ("strong", "strong0", "strong1")
-        }
-        return {**views, "label": labels[chosen]}
+        points, labels = self.some()
+        weak, strong = ("weak", "weak0", "weak1"), ("strong", "strong0", "strong1")
+        views = {name: self.moved(points, WEAK) for name in weak}
+        views |= {name: self.moved(points, STRONG) for name in strong}
+        return {**views, "label": labels}
 
 
 def _fit(method: Method, streams: dict, network: nn.Module | None = None, **evaluators) -> list:
@@ -145,18 +154,13 @@ def _stream(draw: Callable[[], dict]) -> dict[str, GivenStream]:
     return {"train": GivenStream([[draw() for _ in range(STEPS)] for _ in range(EPOCHS)])}
 
 
-def _classification(build: Callable[[Points, dict], Method]) -> Callable[[int], dict]:
-    """Seed -> figures of a method trained on a seed's points."""
+def _classification(build: Callable[[Points, dict], Method]) -> Training:
+    """Figures of the method that `build` makes; it may add evaluators."""
 
-    def train(seed: int) -> dict:
-        points = Points.draw(seed)
-        torch.manual_seed(seed)
+    def train(points: Points) -> dict:
         evaluators: dict[str, Callable] = {}
         method = build(points, evaluators)
-        evaluators["test"] = lambda m, progress: classification_report(
-            m.predict(points.test[0]), points.test[1]
-        )
-        last = _fit(method, points.streams(), **evaluators)[-1]
+        last = _fit(method, points.streams(), **evaluators, test=points.report)[-1]
         return {"last": last["test"]["top1"], "mask_rate": last["train"].get("mask_rate")}
 
     return train
@@ -169,26 +173,20 @@ def _adacm(points: Points, evaluators: dict) -> Method:
     return AdaCM(PointNetwork(), CLASSES)
 
 
-def _ratings(stages: tuple[str, ...]) -> Callable[[int], dict]:
-    """Seed -> r of valence after one or both stages of dimva's multi task."""
-
-    def train(seed: int) -> dict:
-        points = Points.draw(seed)
-        torch.manual_seed(seed)
-        words = 5 + 3 * torch.randn(CLASSES, 2, generator=points.rng)
-        bend = torch.randn(DIMENSIONS, 2, generator=points.rng)
-        model = PointNetwork(features=2, free=True)  # valence and arousal
-        for stage in stages:
-            rated = stage == "two_stage"
-            method = Dimensional(model, DimvaConfig(stage, "multi"))
-            _fit(method, _stream(partial(_ratings_batch, points, words, bend, rated)), model)
-        model.eval()
-        with torch.no_grad():
-            predicted = model(points.test[0])[1][:, 0]
-        true = rating(*points.test, words, bend)[:, 0]
-        return {"r_valence": float(np.corrcoef(predicted.numpy(), true.numpy())[0, 1])}
-
-    return train
+def _ratings(points: Points, stages: tuple[str, ...]) -> dict:
+    """r of valence after one or both stages of dimva's multi task."""
+    words = 5 + 3 * torch.randn(CLASSES, 2, generator=points.rng)
+    bend = torch.randn(DIMENSIONS, 2, generator=points.rng)
+    model = PointNetwork(features=2, free=True)  # valence and arousal
+    for stage in stages:
+        rated = stage == "two_stage"
+        method = Dimensional(model, DimvaConfig(stage, "multi"))
+        _fit(method, _stream(partial(_ratings_batch, points, words, bend, rated)), model)
+    model.eval()
+    with torch.no_grad():
+        predicted = model(points.test[0])[1][:, 0]
+    true = rating(*points.test, words, bend)[:, 0]
+    return {"r_valence": float(np.corrcoef(predicted.numpy(), true.numpy())[0, 1])}
 
 
 def rating(points: Tensor, labels: Tensor, words: Tensor, bend: Tensor) -> Tensor:
@@ -197,96 +195,89 @@ def rating(points: Tensor, labels: Tensor, words: Tensor, bend: Tensor) -> Tenso
 
 
 def _ratings_batch(points: Points, words: Tensor, bend: Tensor, rated: bool) -> dict:
-    cloud, labels = points.unlabelled
-    chosen = torch.randperm(len(cloud), generator=points.rng)[:BATCH]
-    image, label = points.moved(cloud[chosen], WEAK), labels[chosen]
-    categorical = torch.ones(len(chosen), dtype=torch.bool)
+    cloud, label = points.some()
+    image = points.moved(cloud, WEAK)
+    categorical = torch.ones(len(cloud), dtype=torch.bool)
     if rated:
         categorical[::2] = False
-    true = rating(cloud[chosen], label, words, bend)
-    va = torch.where(categorical[:, None], words[label], true)
+    va = torch.where(categorical[:, None], words[label], rating(cloud, label, words, bend))
     return {"image": image, "label": label, "va": va, "categorical": categorical}
 
 
-def _faces(stages: int) -> Callable[[int], dict]:
-    """Seed -> accuracy after SSFER's supervised stage, or after the teacher's stage too."""
-
-    def train(seed: int) -> dict:
-        points = Points.draw(seed)
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # timm's mixup draws from NumPy's generator
-        network = LogitsOnly()
-        steps = [FaceMix(network, CLASSES), EMATeacher(network, TeacherConfig(ema_decay=0.95))]
-        for method in steps[:stages]:
-            streams = points.streams()
-            if stages == 2 and method is steps[1]:
-                method.teacher.load_state_dict(network.state_dict())
-            _fit(method, streams, network)
-        method.eval()
-        with torch.no_grad():
-            report = classification_report(method.predict(points.test[0]), points.test[1])
-        return {"last": report["top1"]}
-
-    return train
+def _faces(points: Points, stages: int) -> dict:
+    """Accuracy after SSFER's supervised stage, or after the teacher's stage too."""
+    network = LogitsOnly()
+    steps = [FaceMix(network, CLASSES), EMATeacher(network, TeacherConfig(ema_decay=0.95))]
+    for method in steps[:stages]:
+        streams = points.streams()
+        if stages == 2 and method is steps[1]:
+            method.teacher.load_state_dict(network.state_dict())
+        _fit(method, streams, network)
+    method.eval()
+    with torch.no_grad():
+        return {"last": points.report(method)["top1"]}
 
 
-def _web(joint: bool) -> Callable[[int], dict]:
-    """Seed -> accuracy of a classifier on frozen features, learnt from noisy tags."""
-
-    def train(seed: int) -> dict:
-        points = Points.draw(seed)
-        torch.manual_seed(seed)
-        words = F.normalize(torch.randn(CLASSES, FEATURES, generator=points.rng), dim=1)
-        network = PointNetwork()
-        method = Joint(network, head=TextHead()) if joint else EmotionMethod(network)
-        _fit(method, _stream(partial(_web_batch, points, words)))
-        network.eval()
-        with torch.no_grad():
-            seen, unseen = (network.trunk(x).numpy() for x, _ in (points.labelled, points.test))
-        probe = LogisticRegression(max_iter=1000).fit(seen, points.labelled[1].numpy())
-        return {"accuracy": float(probe.score(unseen, points.test[1].numpy()))}
-
-    return train
+def _web(points: Points, joint: bool) -> dict:
+    """Accuracy of a classifier on frozen features, learnt from noisy tags."""
+    words = F.normalize(torch.randn(CLASSES, FEATURES, generator=points.rng), dim=1)
+    network = PointNetwork()
+    method = Joint(network, head=TextHead()) if joint else EmotionMethod(network)
+    _fit(method, _stream(partial(_web_batch, points, words)))
+    network.eval()
+    with torch.no_grad():
+        seen, unseen = (network.trunk(x).numpy() for x, _ in (points.labelled, points.test))
+    probe = LogisticRegression(max_iter=1000).fit(seen, points.labelled[1].numpy())
+    return {"accuracy": float(probe.score(unseen, points.test[1].numpy()))}
 
 
 def _web_batch(points: Points, words: Tensor) -> dict[str, Tensor]:
     """Points with tags of which half are any class's, and a sentence about the true class."""
-    cloud, labels = points.unlabelled
-    chosen = torch.randperm(len(cloud), generator=points.rng)[:BATCH]
-    true = labels[chosen]
+    cloud, true = points.some()
     any_class = torch.randint(CLASSES, (BATCH,), generator=points.rng)
     wrong = torch.rand(BATCH, generator=points.rng) < 0.5
     tags = torch.where(wrong, any_class, true)
     noise = 0.1 * torch.randn(BATCH, FEATURES, generator=points.rng)
     return {
-        "image": points.moved(cloud[chosen], WEAK),
+        "image": points.moved(cloud, WEAK),
         "target": F.one_hot(tags, CLASSES).float(),
         "text_embedding": words[true] + noise,
     }
 
 
 _SUPERVISED = _classification(lambda *_: Supervised(PointNetwork()))
-PAIRS: dict[str, tuple[Callable[[int], dict], Callable[[int], dict]]] = {
+PAIRS: dict[str, tuple[Training, Training]] = {
     "s2ver": (
         _classification(lambda *_: S2VER(PointNetwork(), CLASSES, FEATURES, POLARITY)),
         _SUPERVISED,
     ),
     "adacm": (_classification(_adacm), _SUPERVISED),
     "fixmatch": (_classification(lambda *_: FixMatch(PointNetwork())), _SUPERVISED),
-    "ssfer": (_faces(2), _faces(1)),
-    "webemotion": (_web(True), _web(False)),
-    "dimva": (_ratings(("one_stage", "two_stage")), _ratings(("one_stage",))),
+    "ssfer": (partial(_faces, stages=2), partial(_faces, stages=1)),
+    "webemotion": (partial(_web, joint=True), partial(_web, joint=False)),
+    "dimva": (
+        partial(_ratings, stages=("one_stage", "two_stage")),
+        partial(_ratings, stages=("one_stage",)),
+    ),
 }
-"""Name -> (training of the better side, of the worse side)."""
+"""Name -> (training of the better side, of the worse side): a seed's points -> figures."""
+
+
+def figures(train: Training, seed: int) -> dict:
+    """What a training on the points of a seed gives."""
+    points = Points.draw(seed)
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # timm's mixup draws from NumPy's generator
+    return train(points)
 
 
 def differences(name: str, metric: str, seeds: Sequence[int]) -> dict[str, float]:
     """Better minus worse by seed; with one thread, so that sums have one order."""
-    better, worse = PAIRS[name]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return {str(seed): better(seed)[metric] - worse(seed)[metric] for seed in seeds}
+        found = {seed: [figures(side, seed)[metric] for side in PAIRS[name]] for seed in seeds}
+        return {str(seed): better - worse for seed, (better, worse) in found.items()}
     finally:
         torch.set_num_threads(threads)
 

@@ -12,15 +12,14 @@ import argparse
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.datasets.readers.va import read_ratings
 from common.datasets.standins.va import WORDS
 from common.engine.run_folder import ENVIRONMENT
@@ -32,43 +31,15 @@ from dimva.data import LEXICON
 STAGES = ("one_stage", "two_stage")
 FIGURES = ("r_{}", "r_{}_interval_95", "ccc_{}", "rmse_{}", "mae_{}", "r2_{}")
 KEPT = ("images", *(name.format(d) for d in ("valence", "arousal") for name in FIGURES))
-COMPARED = ("r_valence", "r_arousal", "ccc_valence", "ccc_arousal")
 MADE_UP = "the lexicon is made up, so the first stage's points are not those of people"
 BASS = "BASS silhouettes (Kawai, Lukács & Ansorge 2021, CC BY 4.0), US ratings"
 THIRDS = ("negative", "neutral", "positive")
-FLAGS = (
-    "--gpu_num 0 --dataname {name} --mode {mode} --task single --num_epochs {epochs} --batch_size "
-    "{size.batch_size} --seed {seed} --backbone {size.backbone} --image_size {size.image_size} "
-    "--pretrained {args.pretrained} --corrected --device {args.device} --num_workers "
-    "{args.num_workers} --out {out} --data_root {data} --overwrite"
-)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large the comparison is: share of the twin, pixels, epochs of each stage."""
-
-    scale: float
-    image_size: int
-    epochs: int
-    backbone: str = "resnet18"
-    batch_size: int = 16
-
-
-SIZES = {
-    "smoke": Size(0.001, 32, 1, batch_size=8),
-    "quick": Size(0.06, 96, 8),
-    "full": Size(1.0, 448, 100, "resnet101", 10),
-}
 
 
 class TwoStage(base.Comparison):
     """Both stages on one set of images: ``twin`` or ``bass``."""
 
-    name, paper, metric, percent, workers = "two_stage", "dimva", "r_valence", False, 2
-    claim = "two_stage predicts the valence of held-out images better than one_stage"
-    shown = ("r_valence", "r_arousal")
-    sizes = SIZES
+    name = "two_stage"
 
     def __init__(self, args: argparse.Namespace, data: str = "twin"):
         super().__init__(args)
@@ -127,7 +98,7 @@ class TwoStage(base.Comparison):
         """The command line of one stage, beyond the program's name."""
         paths = {"out": self.runs_root, "data": self.data_root, "args": self.args}
         given = {"name": self.dataname, "mode": mode, "epochs": self.epochs, "size": self.size}
-        flags = words(FLAGS, seed=seed, **given, **paths)
+        flags = words(self.template, seed=seed, **given, **paths)
         if self.data == "bass":
             flags += ["--va_dataset", "bass", "--va_root", str(self.args.bass)]
             flags += ["--lexicon", str(self.args.lexicon)] if self.args.lexicon else []
@@ -149,9 +120,6 @@ class TwoStage(base.Comparison):
             final = read_json(run / FINAL)["test_va"]
             values[mode] = {key: final[key] for key in KEPT}
         return values
-
-    def pairs(self) -> list[tuple[str, str, str, str]]:
-        return [(self.claim, "two_stage", "one_stage", metric) for metric in COMPARED]
 
 
 def lay_out_bass(bass: Path, root: Path, lexicon: Path | None) -> None:

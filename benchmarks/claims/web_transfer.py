@@ -16,16 +16,13 @@ the last epoch, so nothing is chosen on test images.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from benchmarks import results_file
 from benchmarks.claims import base
-from benchmarks.claims.base import read_json
-from benchmarks.commands import words
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import words
+from benchmarks.ground.reading import read_json
 from common.engine.run_folder import ENVIRONMENT, SUMMARY
 from common.files import write_json
 from webemotion.text import embed
@@ -34,61 +31,12 @@ from webemotion.train import main as run_script
 from webemotion.zero_shot import REPORT
 
 CHANCE = 1 / 6
-STAGES = Path(__file__).with_name("declared") / "web_transfer.yaml"
-PAIRS = (
-    ("a trunk pre-trained on tags beats a random frozen trunk", "joint", "frozen"),
-    ("the frozen pre-trained trunk beats training from scratch", "joint", "scratch"),
-    ("learning image and text together beats the image alone", "joint", "image"),
-    ("the two-branch model is above chance zero-shot", "zero_shot", "chance"),
-)
-"""Statement, better and worse arm."""
-TEXT = (
-    "--train_file {data}/small/train_full_tag.pkl --tag2idx {data}/vocabulary/tag2idx.pkl "
-    "--num_classes 12 --out {out} --epochs {size.text_epochs} --seed 0 --word_dim {size.width} "
-    "--filter_dim {size.width} --sent_len 20 --val_count 8 --device {device} --overwrite"
-)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How large the comparison is.
-
-    Attributes:
-        scale: share of the stand-in's images.
-        image_size, trunk, precision: of the networks.
-        text_epochs, tag_epochs, branch_epochs, transfer_epochs: of the stages.
-        batch_size: images a step.
-        width: of words, sentences and projections.
-        lr: of every stage on images.
-    """
-
-    scale: float
-    image_size: int
-    trunk: str
-    text_epochs: int
-    tag_epochs: int
-    branch_epochs: int
-    transfer_epochs: int
-    batch_size: int
-    width: int
-    precision: str = "fp32"
-    lr: float = 0.01
-
-
-SIZES = {
-    "smoke": Size(0.001, 32, "resnet10", 1, 1, 1, 1, 8, 16),
-    "quick": Size(0.4, 64, "resnet10", 10, 8, 5, 10, 32, 64, "bf16"),
-    "full": Size(1.0, 128, "resnet50", 20, 30, 15, 30, 64, 300, "bf16"),
-}
 
 
 class WebTransfer(base.Comparison):
     """Every arm from the stand-in's tags to UnBiasedEmo."""
 
-    name, paper, metric = "web_transfer", "webemotion", "accuracy"
-    claim = "pre-training on web tags, with their text, helps on UnBiasedEmo and zero-shot"
-    shown = ("accuracy", "accuracy_best_on_test")
-    sizes = SIZES
+    name = "web_transfer"
 
     def __init__(self, args):
         super().__init__(args)
@@ -102,7 +50,7 @@ class WebTransfer(base.Comparison):
         mark = base.stand_in("webtags", self.data, self.size.scale)
         if not self.words.exists():
             given = {"data": self.data, "out": self.text, "size": self.size}
-            flags = words(TEXT, device=self.args.device, **given)
+            flags = words(self.text_flags, device=self.args.device, **given)
             base.must(text_training.main(flags), "training the text model")
             flags = ["--text_ckpt", str(self.text), "--out", str(self.words)]
             base.must(embed.main(flags), "embedding the words")
@@ -120,9 +68,9 @@ class WebTransfer(base.Comparison):
         folder = self.work / f"seed{seed}" / name
         values = {"size": self.size, "data": self.data, "text": self.text, "words": self.words}
         values |= given | {"seed": seed, "workers": self.args.num_workers, "folder": folder}
-        declared = yaml.safe_load(STAGES.read_text(encoding="utf-8"))
-        script, config = declared[stage]["script"], declared["shared"] | declared[stage]["config"]
-        if not (folder / declared[stage]["end"]).exists():
+        declared = self.stages[stage]
+        script, config = declared["script"], self.stages["shared"] | declared["config"]
+        if not (folder / declared["end"]).exists():
             file = folder.parent / f"{name}.json"
             write_json(file, {key: _filled(value, values) for key, value in config.items()})
             flags = words(
@@ -166,9 +114,6 @@ class WebTransfer(base.Comparison):
             "zero_shot": self.zero_shot(seed, joint),
             "chance": {"accuracy": CHANCE},
         }
-
-    def pairs(self) -> list[tuple[str, str, str, str]]:
-        return [(*pair, self.metric) for pair in PAIRS]
 
     def environment(self) -> Path:
         return self.work / f"seed{self.args.seeds[0]}" / "joint" / ENVIRONMENT

@@ -12,16 +12,16 @@ import time
 from pathlib import Path
 
 import common.datasets.__main__ as data_command
-from benchmarks.claims.base import read_json
-from benchmarks.commands import build_parser
 from benchmarks.demo.trainings import FULL, QUICK, SEED, TRAININGS, TWINS, Size
+from benchmarks.ground.commands import build_parser
+from benchmarks.ground.reading import read_mapping
+from benchmarks.ground.results_file import DRAWN
 from benchmarks.parity import command as parity_command
 from benchmarks.report import command as report_command
 from benchmarks.report.content import Report
 from benchmarks.report.tables import evidence
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
-from benchmarks.results_file import DRAWN
 from common.cli import UserError, log_to
 from common.datasets.catalogue import STANDINS
 from common.datasets.readers.folder import DRAWN_MARK
@@ -38,12 +38,9 @@ def draw_data(twin: str, size: Size, out: Path) -> int:
     """Draw a stand-in, unless the same one is there; returns the exit code."""
     folder = out / "data" / TWINS[twin][0]
     wanted = {"scale": size.factor * TWINS[twin][1], "seed": SEED, "size": size.drawn_size}
-    try:
-        there = read_json(folder / DRAWN_MARK)
-    except (OSError, ValueError):
-        there = {}
+    there = read_mapping(folder / DRAWN_MARK)
     identity = {**wanted, "generator": STANDINS[twin].version}
-    if isinstance(there, dict) and all(there.get(k) == v for k, v in identity.items()):
+    if all(there.get(k) == v for k, v in identity.items()):
         print(f"{folder} is there already.")
         return 0
     # What earlier runs noted as their labelled images are rows of the data that is replaced.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.commands import words
-from benchmarks.results_file import ROOT
+from benchmarks.ground.commands import words
+from benchmarks.ground.results_file import ROOT
 
 SEED = 0
 CONFIGS = ROOT / "webemotion" / "scripts"
@@ -47,21 +47,6 @@ class Size:
         return self.epochs - 1
 
 
-SLOW_KINDS = ("*/trajectory", "*_forward")  # short trainings and whole networks
-FULL = Size(1.0, 96, 48, 4, 30, "*", SLOW_KINDS)  # about 3 minutes on two CPU cores
-QUICK = Size(0.02, 48, 32, 1, 2, "*/lr")  # shows that everything is in place, no more
-
-TWINS: dict[str, tuple[str, float]] = {
-    "fi": ("fi", 0.04),
-    "rafdb": ("rafdb", 0.04),
-    "unlabelled_faces": ("faces", 0.004),
-    "rafdb_folders": ("face_folders", 0.03),
-    "webtags": ("webtags", 0.03),
-    "va": ("va", 0.02),
-}
-"""Stand-in -> (folder below ``data``, share of the images of the real set)."""
-
-
 @dataclass(frozen=True)
 class Training:
     """One run of the demonstration.
@@ -91,7 +76,8 @@ class Training:
         return main(self.script, flags) if self.script else main(flags)
 
 
-TRAININGS = tuple(
-    Training(**row)
-    for row in yaml.safe_load(Path(__file__).with_name("trainings.yaml").read_text("utf-8"))
-)
+DECLARED = yaml.safe_load(Path(__file__).with_name("trainings.yaml").read_text(encoding="utf-8"))
+FULL, QUICK = (Size(**DECLARED["sizes"][name]) for name in ("full", "quick"))
+TWINS: dict[str, tuple[str, float]] = DECLARED["twins"]
+"""Stand-in -> (folder below ``data``, share of the images of the real set)."""
+TRAININGS = tuple(Training(**row) for row in DECLARED["trainings"])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
 
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command, fits
 from benchmarks.ledger import measured
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
@@ -66,8 +65,7 @@ def main(argv: list[str]) -> int:
     rows = [
         row
         for row in all_rows(args.paper)
-        if (not args.only or fnmatch.fnmatchcase(row.id, args.only))
-        and args.status in (None, row.status)
+        if fits(row.id, args.only) and args.status in (None, row.status)
     ]
     if not rows:
         raise UserError("no row of the ledger fits; `python -m benchmarks list` prints all.")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import results_file
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Finding
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import LABORATORY, Results
+from benchmarks.ground.statistics import Verdict
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.results_file import LABORATORY, RESULTS, Results
-from benchmarks.statistics import Verdict
 
 STATUS = {
     Verdict.HOLDS: "claim holds on stand-in",
@@ -48,42 +48,44 @@ def claim_row(finding: Finding) -> LedgerRow:
         dataset=finding.data or "drawn stand-in",
         protocol=f"paired differences over seeds, {finding.metric}",
         metric=f"difference of {finding.metric}",
-        source=finding.evidence or "none yet",
-        read_how="from the results file" if finding.evidence else "not run yet",
-        confidence="measured" if finding.evidence else "unknown",
         status=status,
         value=finding.mean,
         seeds=len(finding.seeds) or None,
         command=finding.command,
-        evidence=finding.evidence or None,
-        date=finding.date or None,
-        commit=finding.commit or None,
         note=note,
         interval=finding.interval_95,
+        **_origin(finding.evidence, finding.date, finding.commit),
     )
 
 
+def _origin(evidence: str, date: str, commit: str) -> dict[str, str | None]:
+    """Fields of a row that rest on a results file; empty where there is none yet."""
+    return {
+        "source": evidence or "none yet",
+        "read_how": "from the results file" if evidence else "not run yet",
+        "confidence": "measured" if evidence else "unknown",
+        "evidence": evidence or None,
+        "date": date or None,
+        "commit": commit or None,
+    }
+
+
 def _figure_row(stem: str, results: Results, keys: tuple[str, ...], value: float) -> LedgerRow:
-    paper, file = results.paper, (RESULTS / f"{stem}.json").relative_to(results_file.ROOT)
+    paper, file = results.paper, f"benchmarks/results/{stem}.json"
     changed = () if paper == LABORATORY else results_file.changed_since(results.commit, paper)
     return LedgerRow(
         id=f"{paper}/measured/{stem}/{'/'.join(keys)}",
         paper=paper,
         kind="measured",
-        reported_in=file.as_posix(),
+        reported_in=file,
         table=stem,
         method="/".join(keys[:-1]),
         dataset=results.dataset["note"],
         protocol=results.metric,
         metric=keys[-1],
-        source=file.as_posix(),
-        read_how="from the results file",
-        confidence="measured",
         status="stale" if changed else "measured here",
         value=value,
         command=results.command,
-        evidence=file.as_posix(),
-        date=results.date,
-        commit=results.commit,
         note=f"changed since: {', '.join(changed)}" if changed else "",
+        **_origin(file, results.date, results.commit),
     )

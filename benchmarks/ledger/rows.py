@@ -146,9 +146,9 @@ def chosen(rows: list[LedgerRow], papers: Iterable[str] | None = None) -> list[L
     Raises:
         UserError: a row breaks the schema, or one of `papers` has no row.
     """
-    known = sorted({row.paper for row in rows})
-    if papers is not None and (unknown := sorted(set(papers) - set(known))):
-        raise UserError(f"the ledger has no paper '{unknown[0]}'; it has {', '.join(known)}.")
+    here = sorted({row.paper for row in rows})
+    if papers is not None and (unknown := sorted(set(papers) - set(here))):
+        raise UserError(f"the ledger has no paper '{unknown[0]}'; it has {', '.join(here)}.")
     rows = [row for row in rows if papers is None or row.paper in papers]
     if problems := check(rows):
         raise UserError(f"the ledger breaks its schema: {problems[0]}")

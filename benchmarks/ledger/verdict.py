@@ -8,7 +8,6 @@ and the reasons are listed.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.reading import read_mapping
+from benchmarks.ground.statistics import bootstrap
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.statistics import bootstrap
 from common.cli import UserError
 from common.metrics.protocols import MEANING
 
@@ -134,11 +134,8 @@ def incomparable(row: LedgerRow, runs: Sequence[dict], protocol: str | None) -> 
 
 def read_record(path: Path) -> dict | None:
     """A record of `benchmarks run`; None where there is none, or it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) and "status" in value else None
+    record = read_mapping(path)
+    return record if "status" in record else None
 
 
 def find_records(out: Path) -> list[dict]:

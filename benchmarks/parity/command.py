@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ground.commands import build_parser, fits
 from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
 from benchmarks.parity.registry import find_adapter
 from common.cli import UserError
 from common.files import finite, write_json
 
+ABOUT = """Compare the project with values measured on the authors' published code.
+
+Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases."""
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "parity" / "cases"
 STATUSES = ("passed", "failed", "unsupported", "unreadable")
 # A broken adapter, not a refusal of the implementation.
@@ -59,6 +62,15 @@ def run_case(case: Case) -> Result:
     )
 
 
+def run_file(path: Path, wanted: Callable[[Case], bool] = lambda case: True) -> Result | None:
+    """Run the case of a file; None where it is not `wanted`."""
+    try:
+        case = load_case(path)
+    except UnreadableCase as error:
+        return Result(path.stem, "", "unreadable", message=str(error))
+    return run_case(case) if wanted(case) else None
+
+
 def _judge_exception(case: Case, error: BaseException) -> Comparison:
     text = f"{type(error).__name__}: {error}"
     if case.must_refuse and not isinstance(error, BREAKAGE):
@@ -80,19 +92,18 @@ def run_folder(
     Raises:
         UserError: there is no folder, no case, or none that is left.
     """
+
+    def wanted(case: Case) -> bool:
+        return _fits(case, only) and not any(_fits(case, pattern) for pattern in without)
+
     paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
     print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
     results = []
     for path in paths:
-        try:
-            case = load_case(path)
-        except UnreadableCase as error:
-            result = Result(path.stem, "", "unreadable", message=str(error))
-        else:
-            if (only and not _fits(case, only)) or any(_fits(case, p) for p in without):
-                continue
-            result = run_case(case)
+        result = run_file(path, wanted)
+        if result is None:
+            continue
         results.append(result)
         numbers = f"{_number(result.max_abs):>10}{_number(result.max_rel):>10}"
         line = f"{result.name:<{width}}  {result.kind:<32}{result.status:<12}{numbers}"
@@ -105,8 +116,8 @@ def run_folder(
     return results
 
 
-def _fits(case: Case, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(text, pattern) for text in (case.kind, case.name))
+def _fits(case: Case, pattern: str | None) -> bool:
+    return fits(case.kind, pattern) or fits(case.name, pattern)
 
 
 def _number(value: float | None) -> str:
@@ -131,11 +142,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: nothing to run, or the JSON file cannot be written.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks parity",
-        description="Compare the project with values measured on the authors' published code.",
-        epilog="Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases.",
-    )
+    parser = build_parser("parity", ABOUT)
     parser.add_argument(
         "dir", nargs="?", type=Path, default=SHIPPED, metavar="DIR", help="folder of *.npz cases"
     )

@@ -1,18 +1,76 @@
-"""What adapters of several packages make or measure: images from a seed, views, weights."""
+"""What adapters of several packages make or measure: images, views, weights, short trainings."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
 from benchmarks.parity.cases import Case
+from benchmarks.parity.fill import fill_state_dict, scale_state_dict
+from common.data.manifest import Manifest
 from common.data.randaugment import RandAugment
+from common.data.streams import GivenStream
+from common.engine.method import Method, Progress, StepOutput
+from common.engine.trainer import Callback, Recipe, Trainer
+from common.metrics.classification import classification_report
 from common.nn.ema import ParameterEMA, StateEMA
+
+CPU = torch.device("cpu")
+
+
+def text(values: Iterable[str]) -> np.ndarray:
+    """Words as an array of text."""
+    return np.array(list(values), dtype=np.str_)
+
+
+def tensors(case: Case, *names: str) -> list[Tensor]:
+    """Inputs of a case as tensors of their own, which may be overwritten."""
+    return [torch.from_numpy(np.array(case.inputs[name])) for name in names]
+
+
+def gradient(leaf: Tensor) -> Tensor:
+    """Zeros where no loss has read `leaf`."""
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+
+
+def stacked(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Every name that all rows have, its values along a new first axis."""
+    names = [name for name in rows[0] if all(name in row for row in rows)]
+    return {name: torch.stack([row[name] for row in rows]) for name in names}
+
+
+def copies(values: Mapping) -> dict[str, Tensor]:
+    """Numbers and tensors as tensors that later steps leave alone; numbers in float64."""
+    kinds = {name: torch.float64 if isinstance(v, float) else None for name, v in values.items()}
+    made = {name: torch.as_tensor(v, dtype=kinds[name]) for name, v in values.items()}
+    return {name: value.detach().clone() for name, value in made.items()}
+
+
+def also_named(values: Mapping, names: Mapping[str, str]) -> dict:
+    """`values`, and some of them under the authors' names too; `names` maps those to ours."""
+    return {**values, **{new: values[name] for new, name in names.items()}}
+
+
+def each_batch(case: Case) -> Iterator[dict[str, Tensor]]:
+    """The K batches of a case whose inputs all have K rows."""
+    for rows in zip(*case.inputs.values(), strict=True):
+        yield {n: torch.from_numpy(np.array(r)) for n, r in zip(case.inputs, rows, strict=True)}
+
+
+def values_of(method: Method, output: StepOutput) -> dict[str, Tensor]:
+    """All that a step says: loss, logs, details, and the method's own buffers after it."""
+    own = dict(method.named_buffers(recurse=False))
+    return copies({"loss": output.loss, **output.logs, **output.details, **own})
 
 
 def seed_all(params: Mapping) -> None:
@@ -51,6 +109,17 @@ def augmented(case: Case) -> dict:
     }
 
 
+@contextmanager
+def one_image(
+    pixels: np.ndarray, classes: tuple[str, ...] = ("only",), label: int = 0
+) -> Iterator[Manifest]:
+    """A training image on the disk, as a manifest of it alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Image.fromarray(pixels).save(Path(folder) / "image.png")
+        table = pd.DataFrame({"path": ["image.png"], "label": [label], "split": ["train"]})
+        yield Manifest("case", Path(folder), classes, table)
+
+
 def view_summary(views: Mapping[str, Tensor], stride: int) -> dict:
     """Every view's samples, mean and deviation per channel."""
     out = {}
@@ -60,18 +129,24 @@ def view_summary(views: Mapping[str, Tensor], stride: int) -> dict:
     return out
 
 
-@torch.no_grad()
-def forward_summary(model: nn.Module, input_shape: list[int], input_seed: int) -> dict:
-    """Logits and features of noise in eval mode, and the state dict's layout."""
-    noise = torch.randn(input_shape, generator=torch.Generator().manual_seed(input_seed))
-    logits, features = model.eval()(noise)
+def layout(model: nn.Module, separator: str = ",") -> dict:
+    """Keys and shapes of the state dict."""
     state = model.state_dict()
-    return {
-        "logits": logits,
-        "features": features,
-        "keys": np.array(list(state), dtype=np.str_),
-        "shapes": np.array([",".join(map(str, v.shape)) for v in state.values()], dtype=np.str_),
-    }
+    shapes = (separator.join(map(str, value.shape)) for value in state.values())
+    return {"keys": text(state), "shapes": text(shapes)}
+
+
+@torch.no_grad()
+def forward_summary(
+    model: nn.Module,
+    input_shape: list[int],
+    input_seed: int,
+    names: tuple[str, ...] = ("logits", "features"),
+) -> dict:
+    """The outputs of noise in eval mode, those that there are, and the state dict's layout."""
+    noise = torch.randn(input_shape, generator=torch.Generator().manual_seed(input_seed))
+    outputs = zip(names, model.eval()(noise), strict=True)
+    return {n: value for n, value in outputs if value is not None} | layout(model)
 
 
 def weight_summary(model: nn.Module, prefix: str) -> dict:
@@ -82,21 +157,7 @@ def weight_summary(model: nn.Module, prefix: str) -> dict:
         f"{prefix}_sum": np.array([state[n].sum().item() for n in names]),
         f"{prefix}_norm": np.array([state[n].norm().item() for n in names]),
     }
-    return out if prefix != "weight" else {**out, "weight_key": np.array(names, dtype=np.str_)}
-
-
-def by_epoch(steps: list[dict[str, Tensor]], epochs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What a trajectory recorded, step values as [E, K, …] and epoch values as [E, …].
-
-    Args:
-        steps: a row per step, through all epochs.
-        epochs: a row per epoch.
-    """
-    out = {}
-    for name in steps[0]:
-        flat = torch.stack([row[name] for row in steps])
-        out[name] = flat.reshape(len(epochs), -1, *flat.shape[1:])
-    return out | {name: torch.stack([row[name] for row in epochs]) for name in epochs[0]}
+    return out if prefix != "weight" else {**out, "weight_key": text(names)}
 
 
 def end_state(model: nn.Module, method: nn.Module, ema: ParameterEMA | StateEMA) -> dict:
@@ -104,3 +165,130 @@ def end_state(model: nn.Module, method: nn.Module, ema: ParameterEMA | StateEMA)
     live = weight_summary(model, "weight")
     with ema.applied(method):
         return live | weight_summary(model, "ema_weight")
+
+
+def module_of(values: dict[str, Tensor]) -> nn.Module:
+    """A module with these entries; running statistics and integers are buffers, `fixed` frozen."""
+    root = nn.Module()
+    for name, value in values.items():
+        *path, leaf = name.split(".")
+        place = root
+        for part in path:
+            if not hasattr(place, part):
+                place.add_module(part, nn.Module())
+            place = getattr(place, part)
+        if leaf.startswith("running_") or not value.is_floating_point():
+            place.register_buffer(leaf, value.clone())
+        else:
+            place.register_parameter(leaf, nn.Parameter(value.clone(), name != "fixed"))
+    return root
+
+
+# --- short trainings ---
+
+
+def prepared(model: nn.Module, params: Mapping, seed: str = "fill_seed") -> nn.Module:
+    """`model` with the weights that a case prescribes."""
+    fill_state_dict(model, params[seed])
+    scale_state_dict(model, params.get("scale", {}))
+    return model
+
+
+def given_stream(make: Callable[..., dict], seeds: Iterable, *arrays: np.ndarray) -> GivenStream:
+    """A stream of ``make(seed, *labels)``: `seeds` and `arrays` are [epoch][step] of them."""
+    return GivenStream(
+        [
+            [
+                make(seed, *(torch.from_numpy(np.array(row)) for row in rows))
+                for seed, *rows in zip(of_epoch, *of_arrays, strict=True)
+            ]
+            for of_epoch, *of_arrays in zip(seeds, *arrays, strict=True)
+        ]
+    )
+
+
+class Idle(Method):
+    """A method that learns nothing: its loss is zero times its parameters.
+
+    Args:
+        model: images -> logits; a single weight where None.
+    """
+
+    def __init__(self, model: nn.Module | None = None):
+        super().__init__()
+        self.model = model or nn.Linear(1, 1, bias=False)
+
+    def training_step(self, batches, progress) -> StepOutput:
+        return StepOutput(0 * next(self.model.parameters()).sum())
+
+    def predict(self, images: Tensor) -> Tensor:
+        return self.model(images)
+
+
+class Recorder(Callback):
+    """Keeps a row per step and per epoch, for what a trajectory case lists.
+
+    A step's row is :func:`values_of` with the rate used and that set after it.
+
+    Args:
+        images, labels: test images, where the network is evaluated.
+        nothing: what steps that say less are listed with.
+    """
+
+    def __init__(
+        self,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+        nothing: Mapping[str, Tensor] | None = None,
+    ):
+        self.images, self.labels, self.nothing = images, labels, nothing or {}
+        self.steps: list[dict[str, Tensor]] = []
+        self.epochs: dict[int, dict[str, Tensor]] = {}
+
+    def note(self, epoch: int, **values) -> None:
+        """Keep values of an epoch, counted from 0."""
+        self.epochs.setdefault(epoch, {}).update(copies(values))
+
+    def evaluate(self, method: Method, progress: Progress) -> dict:
+        """An evaluator on the test images, which keeps outputs and figures."""
+        logits, features = method.model(self.images)
+        report = classification_report(logits, self.labels)
+        figures = {f"eval_{k}": report[k] for k in ("loss", "top1", "top5") if k in report}
+        self.note(progress.epoch, eval_logits=logits, eval_features=features, **figures)
+        return report
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        rates = {"lr": trainer.rate_used, "lr_after": trainer.optimizer.param_groups[0]["lr"]}
+        self.steps.append(self.nothing | values_of(trainer.method, output) | copies(rates))
+
+    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
+        self.note(trainer.progress.epoch, is_best=is_best)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        means = {f"epoch_{name}": value for name, value in row["train"].items()}
+        rate = trainer.optimizer.param_groups[0]["lr"]
+        self.note(row["epoch"] - 1, lr_after_epoch=rate, **means)
+
+
+def train(
+    recorder: Recorder,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    streams: dict[str, GivenStream] | None = None,
+    scheduler: LRScheduler | None = None,
+    **parts,
+) -> dict[str, Tensor]:
+    """Train to the end by the Trainer.
+
+    Args:
+        parts: of the Trainer: ``evaluators``, ``ema`` …
+
+    Returns:
+        What was recorded: of every step as [E, K, …], of every epoch as [E, …].
+    """
+    parts = {"callbacks": (recorder,), **parts}
+    Trainer(method, optimizer, scheduler, streams or {}, recipe, CPU, **parts).fit()
+    steps, shape = stacked(recorder.steps), (len(recorder.epochs), -1)
+    by_step = {name: values.unflatten(0, shape) for name, values in steps.items()}
+    return by_step | stacked(list(recorder.epochs.values()))

@@ -1,6 +1,6 @@
 """Which function of the project answers which kind of parity case.
 
-The adapters of a package stand in ``benchmarks/parity/<package>.py``, imported when its first case
+The adapters of a package stand in ``benchmarks/parity/<package>/``, imported when its first case
 comes up. They translate arrays and call the code that training runs; they hold no maths::
 
     @adapter("package/kind")

@@ -12,10 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import results_file
 from benchmarks.claims import findings
 from benchmarks.claims.findings import Finding
-from benchmarks.results_file import Results
+from benchmarks.ground import results_file
+from benchmarks.ground.reading import mapping, read_mapping, read_text
+from benchmarks.ground.results_file import Results
 from common.cli import UserError
 from common.engine.pseudo_labels import COLUMNS as PSEUDO_LABEL_COLUMNS
 from common.engine.pseudo_labels import TABLE as PSEUDO_LABELS
@@ -101,11 +102,6 @@ class Run:
         return f"unfinished: epoch {self.last_epoch}" + (f" of {total}" if total else "")
 
 
-def mapping(value: Any) -> dict:
-    """`value`, or an empty object where it is none: files may hold anything."""
-    return value if isinstance(value, dict) else {}
-
-
 def find_runs(paths: list[Path]) -> list[Run]:
     """Read every run in `paths`; each is a run folder or holds run folders at any depth.
 
@@ -155,10 +151,10 @@ def _read_run(path: Path, name: str) -> Run:
     if not path.is_dir():
         run.problems.append(f"there is no folder {path}")
         return run
-    run.config = _read_mapping(path / CONFIG, run.problems)
-    run.environment = _read_mapping(path / ENVIRONMENT, run.problems)
+    run.config = read_mapping(path / CONFIG, run.problems)
+    run.environment = read_mapping(path / ENVIRONMENT, run.problems)
     run.history = _read_history(path / METRICS, run.problems)
-    run.summary = _read_mapping(path / SUMMARY, run.problems)
+    run.summary = read_mapping(path / SUMMARY, run.problems)
     run.pseudo_labels = _read_table(path / PSEUDO_LABELS, PSEUDO_LABEL_COLUMNS, run.problems)
     for file in sorted(path.glob(PREDICTIONS)):
         if run.predictions is None:
@@ -181,33 +177,9 @@ def _read_table(path: Path, columns: tuple[str, ...], problems: list[str]) -> pd
     return table[list(columns)]
 
 
-def _read_text(path: Path, problems: list[str]) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        problems.append(f"{path.name} is missing")
-    except OSError as error:
-        problems.append(f"{path.name} cannot be read ({error})")
-    return None
-
-
-def _read_mapping(path: Path, problems: list[str]) -> dict:
-    text = _read_text(path, problems)
-    if text is None:
-        return {}
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        problems.append(f"{path.name} cannot be read ({error})")
-        return {}
-    if not isinstance(value, dict):
-        problems.append(f"{path.name} holds no JSON object")
-    return mapping(value)
-
-
 def _read_history(path: Path, problems: list[str]) -> list[dict]:
     rows = []
-    for number, line in enumerate((_read_text(path, problems) or "").splitlines(), start=1):
+    for number, line in enumerate(read_text(path, problems).splitlines(), start=1):
         try:
             row = json.loads(line)
         except ValueError:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks import results_file
 from benchmarks.claims import findings
-from benchmarks.claims.findings import Finding
+from benchmarks.ground import commands, results_file
+from benchmarks.ground.results_file import RESULTS
 from benchmarks.ledger import list as ledger
 from benchmarks.report import browser, collect, history, machine, pages
 from benchmarks.report.content import Report, build
 from benchmarks.report.pages import FIGURES
-from benchmarks.results_file import RESULTS, Results
 from common.cli import UserError
 from common.files import replacing
 
+ABOUT = """Write the committed evidence and, with --runs, trainings, finished or not, as HTML,
+Markdown, JUnit XML and JSON."""
 TITLE = "Reproduction report: five papers on visual emotion recognition"
 HTML, MARKDOWN, JUNIT, JSON = "report.html", "report.md", "report.xml", "report.json"
 
@@ -49,36 +49,6 @@ def write(report: Report, out: Path, title: str = TITLE) -> Path:
     return out / HTML
 
 
-def write_report(
-    out: Path,
-    parity: dict | None = None,
-    claims: Iterable[Finding] = (),
-    runs: Iterable[Path] = (),
-    rows: Iterable[dict] = (),
-    sources: dict[str, Results] | None = None,
-) -> Path:
-    """Write a report from what is in memory.
-
-    Args:
-        out: folder.
-        parity: ``{"cases": [{"name", "kind", "status", "message", …}]}``, as the parity command's
-            ``--json`` writes it.
-        claims: what the evidence says of each.
-        runs: run folders, or folders of run folders.
-        rows: of the ledger, as objects.
-        sources: results files by name.
-
-    Returns:
-        The HTML page.
-
-    Raises:
-        UserError: no run is found where some are given, or nothing can be written.
-    """
-    paths = list(runs)
-    found = collect.find_runs(paths) if paths else []
-    return write(build(found, parity, list(claims), list(rows), sources=sources), out)
-
-
 def gather(args: argparse.Namespace) -> Report:
     """Read what the flags name.
 
@@ -96,37 +66,18 @@ def gather(args: argparse.Namespace) -> Report:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks report",
-        description="Write the committed evidence and, with --runs, trainings, finished or not, "
-        "as HTML, Markdown, JUnit XML and JSON.",
-    )
+    parser = commands.build_parser("report", ABOUT)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help=f"gets {HTML}, {MARKDOWN}, …")
-    add(
-        "--runs",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DIR",
-        help="run folders, or folders of run folders",
-    )
+    add("--runs", type=Path, nargs="+", default=[], metavar="DIR", help="runs, or folders of runs")
     add("--parity", type=Path, metavar="FILE", help="what the parity command wrote with --json")
     add("--claims", type=Path, nargs="+", default=[], metavar="FILE", help="further claims")
     add("--results", type=Path, default=RESULTS, metavar="DIR", help="committed claims and speeds")
     add("--no_ledger", action="store_true", help="leave the ledger out")
     add("--title", default=TITLE, help="headline of the page")
-    add(
-        "--screenshot",
-        type=Path,
-        metavar="PNG",
-        help="also show the page in a headless Chromium and write what it shows",
-    )
-    add(
-        "--write_history",
-        action="store_true",
-        help=f"also add what was measured since to {history.FILE.name}",
-    )
+    add("--screenshot", type=Path, metavar="PNG", help="also show the page in a headless Chromium")
+    written = f"also add what was measured since to {history.FILE.name}"
+    add("--write_history", action="store_true", help=written)
     return parser
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.results_file import Results
+from benchmarks.ground.statistics import Tone
 from benchmarks.report import history
 from benchmarks.report.collect import Run
 from benchmarks.report.figures import evidence as evidence_figures
@@ -13,8 +15,6 @@ from benchmarks.report.figures.canvas import Drawing, csv_text, file_name
 from benchmarks.report.history import History
 from benchmarks.report.tables import evidence
 from benchmarks.report.tables import runs as run_tables
-from benchmarks.results_file import Results
-from benchmarks.statistics import Tone
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.ground.results_file import RESULTS
 from benchmarks.report.figures.canvas import csv_text
-from benchmarks.results_file import RESULTS
 from common.cli import UserError
 from common.files import replacing
 

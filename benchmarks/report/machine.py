@@ -9,10 +9,10 @@ from dataclasses import asdict
 from xml.etree import ElementTree as Xml
 
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.statistics import Tone
 from benchmarks.report.collect import Run
 from benchmarks.report.content import Report
 from benchmarks.report.tables import evidence
-from benchmarks.statistics import Tone
 from common.files import finite
 
 SKIPPED = ("blocked by data", "untested", "stale", "claim undecided on stand-in")

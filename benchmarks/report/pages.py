@@ -10,6 +10,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from benchmarks.ground.results_file import DRAWN
 from benchmarks.report import history
 from benchmarks.report.content import Report
 from benchmarks.report.figures.canvas import file_name
@@ -17,7 +18,6 @@ from benchmarks.report.history import Point
 from benchmarks.report.tables import evidence
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables.table import Table, escape
-from benchmarks.results_file import DRAWN
 
 FIGURES = "figures"
 TEMPLATES = Path(__file__).with_name("templates")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fnmatch
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings
-from benchmarks.commands import build_parser, command
+from benchmarks.ground.commands import build_parser, command, fits
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.verdict import judge
 from benchmarks.runs import runner
@@ -44,11 +43,7 @@ def chosen_rows(paper: str | None, only: str | None) -> list[ledger.LedgerRow]:
     Raises:
         UserError: none does.
     """
-    rows = [
-        row
-        for row in ledger.load([paper] if paper else None)
-        if not only or fnmatch.fnmatchcase(row.id, only)
-    ]
+    rows = [row for row in ledger.load([paper] if paper else None) if fits(row.id, only)]
     if not rows:
         raise UserError(f"no row of the ledger fits --only '{only}'; see `benchmarks list`.")
     return rows

@@ -7,17 +7,19 @@ difference stands what the register of quirks says of its effect; else ``not mea
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import results_file
-from benchmarks.commands import build_parser, command
+import yaml
+
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.reading import read_mapping
+from benchmarks.ground.results_file import ROOT, Results
 from benchmarks.ledger import rows as ledger
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.results_file import ROOT, Results
 from benchmarks.runs import programs
 from common import quirks
 from common.cli import UserError
@@ -25,28 +27,10 @@ from common.engine.run_folder import CONFIG, ENVIRONMENT, SUMMARY
 from common.files import write_json
 
 UNMEASURED = "not measured here"
-# Arguments that say where, not what.
-PLACES = set(
-    """
-    save_dir save_name out load_path resume overwrite c data_dir train_data_dir test_data_dir
-    data_root va_root lexicon train_root test_root label_train label_test traindir testdir boxes
-    output_dir num_workers stop_after_epoch device gpu gpu_num split cache detector_weights
-    eval_batch_size
-    """.split()  # noqa: SIM905  (a list of words)
-)
-TOPICS = {
-    "batch size": "batch_size uratio mu",
-    "labels and split": "num_labels num_labelled anno_percent data_seed val_fraction label_budget "
-    "protocol k random_state",
-    "length": "epoch epochs num_epochs num_train_iter train_iteration semi_epochs early_stop "
-    "start_epoch",
-    "starting weights": "pretrained checkpoint",
-    "network": "backbone model low_dim arch",
-    "image size": "image_size input_size",
-    "precision": "precision amp channels_last fast compile",
-    "seed": "seed manualSeed",
-    "other arguments": "",
-}
+ARGUMENTS = yaml.safe_load(Path(__file__).with_name("arguments.yaml").read_text(encoding="utf-8"))
+PLACES = set(ARGUMENTS["places"].split())
+"""Arguments that say where, not what."""
+TOPICS = ARGUMENTS["topics"]
 TOPIC_OF = {name: topic for topic, names in TOPICS.items() for name in names.split()}
 
 
@@ -74,16 +58,12 @@ def read_run(folder: Path) -> tuple[dict, dict, dict]:
     Raises:
         UserError: the folder is no run.
     """
-    found = []
-    for name in (CONFIG, ENVIRONMENT, SUMMARY):
-        try:
-            found.append(json.loads((folder / name).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            if name == CONFIG:
-                raise UserError(f"{folder} is no run folder: it has no {CONFIG}.") from None
-            found.append({})
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / name} cannot be read ({error}).") from None
+    problems: list[str] = []
+    found = [read_mapping(folder / name, problems) for name in (CONFIG, ENVIRONMENT, SUMMARY)]
+    if not (folder / CONFIG).exists():
+        raise UserError(f"{folder} is no run folder: it has no {CONFIG}.")
+    if damaged := [text for text in problems if not text.endswith(" is missing")]:
+        raise UserError(f"in {folder}, {damaged[0]}.")
     return tuple(found)
 
 
@@ -117,9 +97,7 @@ def _data_name(arguments: dict) -> str:
 def method_of(command: str) -> str | None:
     """``config.json``'s name of the method that a row's command trains; None for no training."""
     script, words = programs.split(programs.last_of(command))
-    if script == "benchmarks.baselines":
-        return words[0]
-    return script.partition("/")[0] if programs.program_of(script) else None
+    return programs.started(script, words)[0].name if programs.program_of(script) else None
 
 
 def recipe_of(row: LedgerRow) -> dict:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.commands import words
 from benchmarks.ledger.rows import LedgerRow
-from benchmarks.runs.programs import ELSEWHERE, Need, Where, program_of, split
+from benchmarks.runs.programs import ELSEWHERE, Need, Where, program_of, split, started
 from common.engine.run_folder import LAST
 
 PROFILES = ("smoke", "claims", "paper")
@@ -28,7 +28,7 @@ class Stage:
     Attributes:
         words: after ``python``.
         folder: its run folder.
-        resume: flags that go on from that folder.
+        resume: words that go on from that folder.
     """
 
     words: tuple[str, ...]
@@ -36,8 +36,8 @@ class Stage:
     resume: tuple[str, ...]
 
     def argv(self) -> list[str]:
-        """The words, with those that go on where there is a checkpoint."""
-        return [*self.words, *(self.resume if (self.folder / LAST).exists() else ())]
+        """The words; those that go on where there is a checkpoint."""
+        return list(self.resume if (self.folder / LAST).exists() else self.words)
 
 
 @dataclass(frozen=True)
@@ -97,33 +97,34 @@ def job_of(row: LedgerRow, profile: str, seed: int, data: Path, out: Path) -> Jo
     where = replace(nowhere, out=out / key)
     stages, needs = [], []
     for command in commands:
-        given, args, _ = _completed(command, where)
         program = program_of(command[0])
-        folder = program.folder(args, where)
-        stages.append(Stage(tuple(given), folder, tuple(words(program.resume, run=folder))))
-        needs += [need for need in program.needs(args, where) if need not in needs]
+        experiment, given, args, added = _completed(command, where)
+        run = experiment.folder(experiment.parser().parse_args([*given, *added])).path
+        # The summary of two stages in a run is that of the last one.
+        stages_of = {"ssfer": "stage3" if getattr(args, "semi_epochs", 0) else "stage2"}
+        folder = run / stages_of.get(experiment.name, "")
+        go_on = experiment.resume_command([*given, *added], folder / LAST)
+        head = shlex.split(experiment.command)[1:]
+        stages.append(Stage((*head, *given, *added), folder, tuple(shlex.split(go_on)[1:])))
+        needs += [need for need in program.needs(experiment, args, where) if need not in needs]
     return Job(key, stages=tuple(stages), needs=tuple(needs), **shared)
 
 
 def _completed(command: tuple[str, list[str]], where: Where):
-    """(words after ``python``, parsed arguments, flags that were added) of a command."""
+    """(Experiment, its words, their arguments, flags to add) of a command."""
     script, given = command
     program = program_of(script)
     if where.smoke:
         given = [*_without(given, program.drop), *program.smoke.split()]
-    parser, own = program.parser(given)
-    args = parser.parse_args(own)
-    added = program.flags(args, where)
-    root = where.data / "va" if where.smoke else where.data
-    roots = [program.root, str(root)] if program.root else []
-    head = ["-m", script] if "/" not in script else [script]
-    return [*head, *given, *added, *roots], args, added
+    experiment, own = started(script, given)
+    args = experiment.parser().parse_args(own)
+    return experiment, own, args, program.added(experiment, args, where)
 
 
 def _identity(command: tuple[str, list[str]], where: Where) -> list:
     """Program and effective arguments, by which equal trainings are known."""
-    given, args, added = _completed(command, where)
-    program = given[: 3 if given[0] == "-m" else 1]
+    experiment, _, args, added = _completed(command, where)
+    program = shlex.split(experiment.command)[1:]
     return [program, sorted((name, str(value)) for name, value in vars(args).items()), added]
 
 

@@ -1,6 +1,6 @@
-"""How each program of the papers is told where to read and write, its seed, and how to go on.
+"""Which data each program of the papers reads in a run here, and how it is told where they are.
 
-All that is known of the papers' command lines here stands in :data:`PROGRAMS`.
+Flags, seed, run folder, and how to go on, are those of the programs' Experiments.
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import importlib
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.commands import words
-from benchmarks.results_file import ROOT
+import yaml
+
+from benchmarks.ground.commands import words
+from benchmarks.ground.results_file import ROOT
 from common.cli import UserError
+from common.engine.experiment import Experiment
+from common.engine.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -44,68 +48,62 @@ class Where:
     seed: int
     smoke: bool
 
-
-Parser = tuple[argparse.ArgumentParser, list[str]]
+    @property
+    def ratings(self) -> Path:
+        """Root of what dimva reads; its stand-in holds several datasets."""
+        return self.data / "va" if self.smoke else self.data
 
 
 @dataclass(frozen=True)
 class Program:
-    """How a program's command line is completed.
+    """What a program's Experiment does not say: what its runs here read, and how small they can be.
 
     Attributes:
-        parser: (words after the script) -> (parser, words for it).
-        flags: (arguments, where) -> flags that set seed, data and output.
-        folder: (arguments, where) -> run folder.
-        resume: flags that go on from ``{run}``.
-        needs: (arguments, where) -> what is read.
+        experiment: module that has the Experiment.
+        flags: template of the flags that set data and output.
         smoke: flags of a run of a few steps.
         drop: flags with one value that a smoke run leaves out.
-        root: flag of the data root, where `flags` does not set it.
+        twins: dataset -> its drawn stand-in, in the form that the program reads.
+        scale: of that stand-in in a smoke run.
     """
 
-    parser: Callable[[list[str]], Parser]
-    flags: Callable[[argparse.Namespace, Where], list[str]]
-    folder: Callable[[argparse.Namespace, Where], Path]
-    resume: str
-    needs: Callable[[argparse.Namespace, Where], list[Need]]
-    smoke: str = ""
+    experiment: str
+    flags: str
+    smoke: str
     drop: tuple[str, ...] = ()
-    root: str = ""
+    twins: dict[str, str] = field(default_factory=dict)
+    scale: float = 0.002
+
+    def added(self, experiment: Experiment, args: argparse.Namespace, where: Where) -> list[str]:
+        """Flags that set seed, data and output."""
+        given = words(self.flags, args=args, where=where)
+        if experiment.name == "webemotion":
+            return [*_webemotion_values(args, where), *given]
+        if getattr(args, "testdir", None):
+            given += ["--testdir", f"{where.data}/{args.testdir}"]
+        return [f"--{experiment.seed}", str(where.seed), *given]
+
+    def needs(self, experiment: Experiment, args: argparse.Namespace, where: Where) -> list[Need]:
+        """What is read."""
+        special = {"dimva": _dimva_needs, "ssfer": _ssfer_needs, "webemotion": _webemotion_needs}
+        return special.get(experiment.name, _needs)(self, args, where)
+
+    def dataset(self, args: argparse.Namespace, reader: str, folder: Path) -> Need:
+        """The dataset that a program reads."""
+        name = getattr(args, "dataset", None) or args.dataname
+        return Need(reader, folder, self.twins.get(name, ""), self.scale)
 
 
-def _options(module: str) -> Callable[[list[str]], Parser]:
-    return lambda given: (importlib.import_module(module).build_parser(), given)
+def _needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
+    """One dataset and, outside smoke runs, starting weights."""
+    dataset = program.dataset(args, args.dataset, where.data / args.dataset)
+    weights = args.pretrained and not where.smoke
+    return [dataset, Need("", Path(args.pretrained))] if weights else [dataset]
 
 
-def _baseline(given: list[str]) -> Parser:
-    command = importlib.import_module("benchmarks.baselines.__main__")
-    if not given or given[0] not in command.METHODS:
-        raise UserError(f"python -m benchmarks.baselines {' '.join(given[:1])}: no such method.")
-    return command.experiment(given[0]).parser(), given[1:]
-
-
-def _flags(template: str) -> Callable[[argparse.Namespace, Where], list[str]]:
-    return lambda args, where: words(template, args=args, where=where)
-
-
-def _folder(args: argparse.Namespace, where: Where) -> Path:
-    return where.out / "run"
-
-
-def _classes(twins: dict[str, str], scale: float) -> Callable:
-    """Needs of a program that reads one dataset and, outside smoke runs, starting weights."""
-
-    def needs(args: argparse.Namespace, where: Where) -> list[Need]:
-        dataset = Need(args.dataset, where.data / args.dataset, twins.get(args.dataset, ""), scale)
-        weights = args.pretrained and not where.smoke
-        return [dataset, Need("", Path(args.pretrained))] if weights else [dataset]
-
-    return needs
-
-
-def _dimva_needs(args: argparse.Namespace, where: Where) -> list[Need]:
+def _dimva_needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
     if where.smoke:
-        return [Need("va", where.data / "va", "va" if args.dataname == "FI" else "", 0.01)]
+        return [program.dataset(args, "va", where.ratings)]
     return [
         Need(args.dataname, where.data / args.dataname),
         Need("emotion6", where.data / "Emotion6"),
@@ -113,23 +111,10 @@ def _dimva_needs(args: argparse.Namespace, where: Where) -> list[Need]:
     ]
 
 
-def _dimva_folder(args: argparse.Namespace, where: Where) -> Path:
-    name = f"{args.mode}_{args.task}_{args.dataname}_rs_{where.seed}"
-    return where.out / "run" / "runs" / name
-
-
-def _ssfer_needs(args: argparse.Namespace, where: Where) -> list[Need]:
+def _ssfer_needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
     names = {"RAFDB": "RAF-DB", "AffectNet7": "AffectNet-7", "AffectNet8": "AffectNet-8"}
-    folder = where.data / names.get(args.dataset, args.dataset)
-    needs = [Need("", folder, "rafdb_folders" if args.dataset == "RAFDB" else "", 0.03)]
+    needs = [program.dataset(args, "", where.data / names.get(args.dataset, args.dataset))]
     return needs if where.smoke else [*needs, Need("", Path(args.checkpoint))]
-
-
-def _ssfer_flags(args: argparse.Namespace, where: Where) -> list[str]:
-    template = "--seed {where.seed} --out {where.out}/run --detector none --traindir "
-    template += "{where.data}/{args.traindir}"
-    template += " --testdir {where.data}/{args.testdir}" if args.testdir else ""
-    return words(template, args=args, where=where)
 
 
 def _webemotion_config(args: argparse.Namespace) -> dict:
@@ -140,17 +125,16 @@ def _webemotion_config(args: argparse.Namespace) -> dict:
         raise UserError(f"the configuration {path} cannot be read ({error}).") from None
 
 
-def _webemotion_flags(args: argparse.Namespace, where: Where) -> list[str]:
+def _webemotion_values(args: argparse.Namespace, where: Where) -> list[str]:
     """Paths below ``data/`` move to the data root; all stand in the configuration."""
     values = {"seed": where.seed, "save_directory": str(where.out / "run")}
     for key, value in _webemotion_config(args).items():
         if isinstance(value, str) and value.startswith("data/"):
             values[key] = str(where.data / value.removeprefix("data/"))
-    flags = [flag for k, v in values.items() for flag in ("--set", f"{k}={json.dumps(v)}")]
-    return [*flags, "--overwrite"]
+    return [flag for k, v in values.items() for flag in ("--set", f"{k}={json.dumps(v)}")]
 
 
-def _webemotion_needs(args: argparse.Namespace, where: Where) -> list[Need]:
+def _webemotion_needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
     def below(keys: str) -> list[Need]:
         paths = [config[key] for key in keys.split() if config.get(key)]
         inside = {p: where.data / p.removeprefix("data/") for p in paths if p.startswith("data/")}
@@ -162,61 +146,8 @@ def _webemotion_needs(args: argparse.Namespace, where: Where) -> list[Need]:
     return [*lists, *below("text_ckpt text_embed idx2tag visual_model")]
 
 
-_S2VER = Program(
-    parser=_options("s2ver.options"),
-    flags=_flags(
-        "--seed {where.seed} --data_dir {where.data} --save_dir {where.out} --save_name run "
-        "--overwrite"
-    ),
-    folder=_folder,
-    resume="--resume --load_path {run}",
-    needs=_classes({"fi": "fi"}, 0.002),
-    smoke="--epoch 2 --num_train_iter 2 --backbone resnet18 -bsz 4 --num_labels 16 "
-    "--image_size 32 --num_workers 0",
-)
-_WEBEMOTION = Program(
-    parser=_options("webemotion.options"),
-    flags=_webemotion_flags,
-    folder=_folder,
-    resume="--resume {run}",
-    needs=_webemotion_needs,
-    smoke="--set resume=null --set epochs=2 --set batch_size=4 --set workers=0 --max_steps 2 "
-    "--backbone resnet18 --image_size 32",
-)
-PROGRAMS: dict[str, Program] = {
-    "s2ver/main.py": _S2VER,
-    "benchmarks.baselines": replace(_S2VER, parser=_baseline),
-    "adacm/main.py": Program(
-        parser=_options("adacm.options"),
-        flags=_flags("--manualSeed {where.seed} --data_dir {where.data} --out {where.out}/run"),
-        folder=_folder,
-        resume="--resume {run}",
-        needs=_classes({"rafdb": "rafdb"}, 0.04),
-        smoke="--epochs 2 --train-iteration 2 --batch-size 4 --n-labeled 100 --image_size 32 "
-        "--num_workers 0",
-        drop=("--pretrained",),
-    ),
-    "dimva/train.py": Program(
-        parser=_options("dimva.options"),
-        flags=_flags("--seed {where.seed} --out {where.out}/run --overwrite"),
-        folder=_dimva_folder,
-        resume="--resume --load_path {run}",
-        needs=_dimva_needs,
-        smoke="--num_epochs 1 --batch_size 4 --backbone resnet18 --pretrained none --keep_best "
-        "--image_size 32 --num_workers 0",
-        root="--data_root",
-    ),
-    "ssfer/fine_tune.py": Program(
-        parser=_options("ssfer.finetune.options"),
-        flags=_ssfer_flags,
-        folder=lambda args, w: w.out / "run" / ("stage3" if args.semi_epochs else "stage2"),
-        resume="--resume {run.parent}",
-        needs=_ssfer_needs,
-        smoke="--model tiny --input_size 32 --checkpoint none --anno_percent 0.3 --num_epochs 2 "
-        "--semi_epochs 1 --batch_size 4",
-        drop=("--checkpoint",),
-    ),
-}
+DECLARED = yaml.safe_load(Path(__file__).with_name("programs.yaml").read_text(encoding="utf-8"))
+PROGRAMS = {script: Program(**declared) for script, declared in DECLARED.items()}
 ELSEWHERE = {
     "ssfer/evaluate.py": "a released checkpoint is evaluated, not trained: see "
     "`python -m benchmarks weights`",
@@ -226,7 +157,7 @@ ELSEWHERE = {
 def program_of(script: str) -> Program | None:
     """The program that a script is; None where nothing is planned for it."""
     if script.startswith("webemotion/") and "0Shot" not in script:
-        return _WEBEMOTION
+        return PROGRAMS["webemotion"]
     return PROGRAMS.get(script)
 
 
@@ -241,6 +172,40 @@ def last_of(command: str) -> str:
     return command.split("&&")[-1].strip()
 
 
+def started(script: str, given: list[str]) -> tuple[Experiment, list[str]]:
+    """The Experiment of a command line, and the words for it.
+
+    Raises:
+        UserError: no such program.
+    """
+    program = program_of(script)
+    if program is None:
+        raise UserError(f"{script} is no training program of the papers.")
+    module = importlib.import_module(program.experiment)
+    if script == "benchmarks.baselines":
+        if not given or given[0] not in module.METHODS:
+            raise UserError(
+                f"python -m benchmarks.baselines {' '.join(given[:1])}: no such method."
+            )
+        return module.experiment(given[0]), given[1:]
+    if script.startswith("webemotion/"):
+        return _webemotion(script, module.build_parser), given
+    return module.EXPERIMENT, given
+
+
+def _webemotion(script: str, parser: Callable) -> Experiment:
+    """One of its scripts: all have the same flags, and a configuration each."""
+    return Experiment(
+        name="webemotion",
+        command=f"python {script}",
+        quirks=ROOT / "webemotion" / "quirks.yaml",
+        parser=parser,
+        read=None,
+        build=None,
+        folder=lambda args: RunFolder(Path(_webemotion_config(args)["save_directory"])),
+    )
+
+
 def parse(command: str) -> argparse.Namespace:
     """The arguments of one command line of a row, by the package's own parser.
 
@@ -248,9 +213,5 @@ def parse(command: str) -> argparse.Namespace:
         UserError: no such program.
         SystemExit: the parser refuses it.
     """
-    script, given = split(command)
-    program = program_of(script)
-    if program is None:
-        raise UserError(f"{script} is no training program of the papers.")
-    parser, own = program.parser(given)
-    return parser.parse_args(own)
+    experiment, given = started(*split(command))
+    return experiment.parser().parse_args(given)

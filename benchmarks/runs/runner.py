@@ -6,7 +6,6 @@ run again; otherwise the job goes on from the checkpoint that it left, or starts
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -19,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks.ground.reading import read_mapping
+from benchmarks.ground.results_file import ROOT
 from benchmarks.ledger.verdict import read_record
-from benchmarks.results_file import ROOT
 from benchmarks.runs.planning import Job, Stage
 from benchmarks.runs.programs import Need
 from common.cli import UserError
@@ -232,7 +232,7 @@ def _one_of(job: Job, out: Path) -> dict:
 
 def finished(stage: Stage) -> bool:
     """Whether a stage's run folder holds the summary of a finished training."""
-    return _read(stage.folder / SUMMARY).get("finished", False)
+    return read_mapping(stage.folder / SUMMARY).get("finished", False)
 
 
 def result_of(stage: Stage) -> dict:
@@ -243,7 +243,7 @@ def result_of(stage: Stage) -> dict:
         hash of its labelled images; its environment; and its folder.
     """
     summary, config, environment = (
-        _read(stage.folder / name) for name in (SUMMARY, CONFIG, ENVIRONMENT)
+        read_mapping(stage.folder / name) for name in (SUMMARY, CONFIG, ENVIRONMENT)
     )
     kept = ("protocols", "metric", "percent", "headline", "wall_s", "peak_memory_bytes")
     data = config.get("data") or {}
@@ -266,13 +266,6 @@ def split_hash(folder: Path, data: dict) -> str | None:
         return checkpoint.load(folder / LAST).get("identity", {}).get("labelled_images")
     except UserError:
         return None
-
-
-def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def _tail(log: Path) -> str:

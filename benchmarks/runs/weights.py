@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.claims.base import read_json
-from benchmarks.commands import build_parser, command, words
+from benchmarks.ground.commands import build_parser, command, words
+from benchmarks.ground.reading import read_json
 from benchmarks.ledger import rows as ledger
 from benchmarks.runs import programs
 from common.cli import UserError, choose_device
@@ -72,35 +72,34 @@ def evaluate(row: ledger.LedgerRow, checkpoint: Path, data: Path, device: str) -
     )
 
 
-def _classify(model, loader, row, manifest, device) -> Measured:
+def _classify(data, args, model, row, manifest, device: torch.device) -> Measured:
+    """Accuracy on a manifest's images, as the loader of the package's `data` shows them."""
     from benchmarks.baselines.supervised import Supervised
-    from common.engine.evaluate import collect_logits
-    from common.metrics.classification import classification_report
+    from common.engine.evaluate import ClassificationEvaluator
 
+    loader = data.loader(args, device.type == "cuda", manifest, cached_with=manifest)
     method = Supervised(model).to(device).eval()
     with torch.no_grad():
-        report = classification_report(*collect_logits(method, loader, "image"))
+        report = ClassificationEvaluator(loader)(method, None)
     value = 100 * report["top1"] if row.percent else report["top1"]
     return Measured(value, len(manifest), manifest.drawn, report)
 
 
-def _evaluate_s2ver(row, checkpoint: Path, data: Path, device: str) -> Measured:
+def _evaluate_s2ver(row, checkpoint: Path, folder: Path, device: str) -> Measured:
     from common.nn.backbones import load_pretrained
-    from s2ver import data as s2ver_data
+    from s2ver import data
     from s2ver.model import build_model
 
     args = programs.parse(row.command)
-    args.train_data_dir, args.test_data_dir = str(data / "train"), str(data / "test")
+    args.train_data_dir, args.test_data_dir = str(folder / "train"), str(folder / "test")
     chosen = choose_device(device)
     model = build_model(args.backbone, args.num_classes, args.low_dim)
     load_pretrained(model, checkpoint, (), ignored=())
-    manifest = s2ver_data.read_manifest(args).split("test")
-    loader = s2ver_data.loader(args, chosen.type == "cuda", manifest, cached_with=manifest)
-    return _classify(model, loader, row, manifest, chosen)
+    return _classify(data, args, model, row, data.read_manifest(args).split("test"), chosen)
 
 
-def _evaluate_adacm(row, checkpoint: Path, data: Path, device: str) -> Measured:
-    from adacm import data as adacm_data
+def _evaluate_adacm(row, checkpoint: Path, folder: Path, device: str) -> Measured:
+    from adacm import data
     from adacm.model import PARTS, UnitNormResNet, authors_name
     from common.data.check import drop_unreadable
     from common.nn.backbones import load_pretrained
@@ -108,12 +107,11 @@ def _evaluate_adacm(row, checkpoint: Path, data: Path, device: str) -> Measured:
     args = programs.parse(row.command)
     args.num_workers = min(args.num_workers, 2)
     chosen = choose_device(device)
-    reader, classes = adacm_data.DATASETS[args.dataset]
+    reader, classes = data.DATASETS[args.dataset]
     model = UnitNormResNet(len(classes), args.backbone)
     load_pretrained(model, checkpoint, (), rename=authors_name, parts=PARTS, ignored=())
-    manifest = drop_unreadable(reader(data), args.num_workers).split("test")
-    loader = adacm_data.loader(args, chosen.type == "cuda", manifest, cached_with=manifest)
-    return _classify(model, loader, row, manifest, chosen)
+    manifest = drop_unreadable(reader(folder), args.num_workers).split("test")
+    return _classify(data, args, model, row, manifest, chosen)
 
 
 def _evaluate_ssfer(row, given: list[str], checkpoint: Path, data: Path, device: str) -> Measured:

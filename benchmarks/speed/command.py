@@ -15,14 +15,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import torch
 
-from benchmarks import results_file
-from benchmarks.commands import build_parser, command
-from benchmarks.results_file import LABORATORY, Results
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
+from benchmarks.ground.results_file import LABORATORY
 from benchmarks.speed import loading
 from common.cli import choose_device
 from common.engine.method import to_device
@@ -144,8 +143,8 @@ def main(argv: list[str]) -> int:
     for name, row in rows.items():
         print(f"{name:<30}{row['speed_up']:>7.2f}x{row['images_per_second']:>9.1f}/s")
     if args.out:
-        machine = environment(device, 0)
-        results = Results(
+        results = results_file.made(
+            environment(device, 0),
             kind="speed",
             paper=LABORATORY,
             claim=measured,
@@ -154,9 +153,6 @@ def main(argv: list[str]) -> int:
             seeds=[0],
             dataset=dataset,
             command=" ".join(["python -m benchmarks speed", *argv]),
-            commit=machine.get("commit") or results_file.UNKNOWN,
-            date=date.today().isoformat(),
-            environment=machine,
             shown=["speed_up", "images_per_second"],
             percent=False,
             size={"name": "", **{name: getattr(args, name) for name in settings}},

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from benchmarks.baselines import comatch
+from benchmarks.baselines import comatch, fixmatch, mean_teacher, pseudo_label
 from benchmarks.baselines.__main__ import METHODS, main
 from benchmarks.baselines.comatch import CoMatch, Settings
 from benchmarks.baselines.fixmatch import FixMatch
@@ -29,7 +29,7 @@ from common.engine.method import Progress
 
 C = 3
 START = Progress(0, 0, 2, 5)
-LABELS, HIDDEN = torch.tensor([0, 2]), torch.tensor([0, 1])
+LABELS, TRUE_LABELS = torch.tensor([0, 2]), torch.tensor([0, 1])
 
 
 class Given(nn.Module):
@@ -47,7 +47,7 @@ def logits_for(*rows: tuple[float, ...]) -> torch.Tensor:
 def batches(**views):
     """Labelled images predicted with 0.5 and 0.25 for their labels, and the given views."""
     labelled = logits_for((0.5, 0.25, 0.25), (0.5, 0.25, 0.25))
-    unlabelled = {**views, "label": HIDDEN, "index": torch.arange(len(HIDDEN))}
+    unlabelled = {**views, "label": TRUE_LABELS, "index": torch.arange(len(TRUE_LABELS))}
     return {"labelled": {"weak": labelled, "label": LABELS}, "unlabelled": unlabelled}
 
 
@@ -60,7 +60,7 @@ STRONG = ((0.5, 0.3, 0.2), (0.1, 0.2, 0.7))
 
 
 def test_pseudo_label_loss_by_hand_and_its_gradient():
-    method, weak = PseudoLabel(Given(), alpha_f=3.0), logits_for(*WEAK)
+    method, weak = PseudoLabel(Given(), pseudo_label.Settings(alpha_f=3.0)), logits_for(*WEAK)
     output = method.training_step(batches(weak=weak), Progress(1, 3, 2, 5))
     unsup = -(math.log(0.96) + math.log(0.6)) / 2
     assert output.logs["unsup_weight"] == 3.0
@@ -80,9 +80,9 @@ def test_pseudo_label_weight_rises_between_its_two_times():
 
 
 def test_pseudo_label_can_have_a_threshold():
-    output = PseudoLabel(Given(), threshold=0.95, end=0.0, start=0.0).training_step(
-        batches(weak=logits_for(*WEAK)), START
-    )
+    settings = pseudo_label.Settings(threshold=0.95, ramp_end=0.0, ramp_start=0.0)
+    method = PseudoLabel(Given(), settings)
+    output = method.training_step(batches(weak=logits_for(*WEAK)), START)
     assert output.details["mask"].tolist() == [True, False]
     assert output.logs["unsup_loss"].item() == pytest.approx(-math.log(0.96) / 2, rel=1e-4)
 
@@ -92,7 +92,7 @@ def test_pseudo_label_can_have_a_threshold():
 
 def test_mean_teacher_loss_by_hand_and_no_gradient_for_the_teacher():
     weak, strong = logits_for(*WEAK), logits_for(*STRONG)
-    method = MeanTeacher(Given(), consistency=100.0)
+    method = MeanTeacher(Given(), mean_teacher.Settings(consistency=100.0))
     output = method.training_step(batches(weak=weak, strong0=strong), START)
     difference = (torch.tensor(WEAK) - torch.tensor(STRONG)).square().mean().item()
     assert output.logs["consistency_weight"] == pytest.approx(100 * math.exp(-5))
@@ -103,7 +103,7 @@ def test_mean_teacher_loss_by_hand_and_no_gradient_for_the_teacher():
 
 
 def test_mean_teacher_weights_after_two_steps():
-    method = MeanTeacher(nn.Linear(1, 1, bias=False), decays=(0.99, 0.999))
+    method = MeanTeacher(nn.Linear(1, 1, bias=False))
     student, teacher = method.model.weight, method.teacher.weight
     with torch.no_grad():
         student.fill_(1.0)
@@ -117,7 +117,10 @@ def test_mean_teacher_weights_after_two_steps():
 
 
 def test_mean_teacher_decay_is_slower_after_the_ramp():
-    method = MeanTeacher(nn.Linear(1, 1, bias=False), rampup=0.5, decays=(0.9, 0.99))
+    settings = mean_teacher.Settings(
+        consistency_rampup=0.5, teacher_decay_rampup=0.9, teacher_decay=0.99
+    )
+    method = MeanTeacher(nn.Linear(1, 1, bias=False), settings)
     for step, past in ((4000, 0.9), (6000, 0.99)):
         with torch.no_grad():
             method.model.weight.fill_(0.0)
@@ -131,11 +134,11 @@ def test_mean_teacher_decay_is_slower_after_the_ramp():
 
 def test_fixmatch_loss_by_hand_its_mask_and_its_gradient():
     weak, strong = logits_for(*WEAK), logits_for(*STRONG)
-    method = FixMatch(Given(), threshold=0.95, lambda_u=2.0)
+    method = FixMatch(Given(), fixmatch.Settings(threshold=0.95, lambda_u=2.0))
     output = method.training_step(batches(weak=weak, strong0=strong), START)
     assert output.details["mask"].tolist() == [True, False]
     assert output.details["pseudo_label"].tolist() == [0, 2]
-    assert torch.equal(output.details["true_label"], HIDDEN)
+    assert torch.equal(output.details["true_label"], TRUE_LABELS)
     assert output.logs["mask_rate"].item() == 0.5
     assert output.logs["pseudo_true_ratio"].item() == pytest.approx(1.0)
     # the mean is over both images, the dropped one included
@@ -146,14 +149,14 @@ def test_fixmatch_loss_by_hand_its_mask_and_its_gradient():
 
 def test_a_score_at_the_threshold_is_kept():
     weak = torch.tensor([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
-    output = FixMatch(Given(), threshold=1 / 3).training_step(
+    output = FixMatch(Given(), fixmatch.Settings(threshold=1 / 3)).training_step(
         batches(weak=weak, strong0=weak.clone()), START
     )
     assert output.details["mask"].all()
 
 
 def test_flexmatch_thresholds_follow_the_learning_status():
-    method = FlexMatch(Given(), C, 10, threshold=0.9)
+    method = FlexMatch(Given(), C, 10, fixmatch.Settings(threshold=0.9))
     assert method.class_thresholds().tolist() == [0, 0, 0]  # nothing learnt: everything passes
     method.confident[:4] = torch.tensor([0, 0, 1, 2])
     # 6 of 10 images have no confident prediction yet: beta = 2/6, 1/6, 1/6
@@ -165,7 +168,7 @@ def test_flexmatch_thresholds_follow_the_learning_status():
 
 
 def test_flexmatch_remembers_confident_predictions_by_the_images_index():
-    method = FlexMatch(Given(), C, 4, threshold=0.9)
+    method = FlexMatch(Given(), C, 4, fixmatch.Settings(threshold=0.9))
     unlabelled = {"index": torch.tensor([3, 1, 3, 1]), "label": torch.zeros(4, dtype=torch.int64)}
     probabilities = torch.tensor(
         [[0.95, 0.05, 0.0], [0.0, 0.95, 0.05], [0.0, 0.0, 1.0], [0.5, 0.2, 0.3]]
@@ -198,7 +201,7 @@ def test_comatch_alignment_smoothing_and_graph_by_hand():
 
     features, memory = torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     soft = comatch.smooth(
-        torch.tensor([[0.5, 0.5]]), features, memory, torch.eye(2), share=0.9, temperature=0.5
+        torch.tensor([[0.5, 0.5]]), features, memory, torch.eye(2), alpha=0.9, temperature=0.5
     )
     near = math.exp(2) / (math.exp(2) + 1)
     assert soft[0].tolist() == pytest.approx([0.45 + 0.1 * near, 0.45 + 0.1 * (1 - near)])
@@ -227,7 +230,7 @@ def comatch_inputs(seed: int = 0, sharpness: float = 6.0):
 def test_comatch_loss_is_the_sum_of_its_parts_and_weak_rows_get_no_gradient():
     method = CoMatch(Given(), C, 4, 4, Settings(threshold=0.0, lambda_u=0.5, lambda_c=2.0))
     logits, features = comatch_inputs()
-    output = method.losses(logits, features, LABELS, HIDDEN, step=0)
+    output = method.losses(logits, features, LABELS, TRUE_LABELS, step=0)
     parts = output.logs
     expected = parts["sup_loss"] + 0.5 * parts["unsup_loss"] + 2 * parts["contrast_loss"]
     assert output.loss.item() == pytest.approx(expected.item())
@@ -241,7 +244,7 @@ def test_comatch_memory_takes_each_step_in_and_smooths_once_it_is_full():
     method = CoMatch(Given(), C, 4, 4, Settings(queue_batch=2))
     for step in range(4):
         logits, features = comatch_inputs(step)
-        details = method.losses(logits, features, LABELS, HIDDEN, step).details
+        details = method.losses(logits, features, LABELS, TRUE_LABELS, step).details
         slot = step % 2
         assert torch.equal(method.memory_features[slot], features[[2, 3, 0, 1]].detach())
         assert torch.equal(method.memory_labels[slot, 2:], torch.eye(C)[LABELS])

@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from adacm import data, objective
@@ -17,20 +15,29 @@ from adacm.model import UnitNormResNet
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import (
+    also_named,
     augmented,
+    copies,
+    each_batch,
     forward_summary,
+    gradient,
+    module_of,
     next_random,
+    one_image,
     seed_all,
+    stacked,
+    tensors,
+    values_of,
     view_summary,
 )
 from benchmarks.parity.registry import adapter
-from common.data.manifest import Manifest
 from common.datasets.readers.rafdb import CLASSES, read_list
-from common.engine.method import Progress, StepOutput
+from common.engine.method import Progress
 from common.nn.ema import StateEMA
 
-CPU = torch.device("cpu")
-LETTERS = {"loss": "loss", "sup_loss": "Lx", "unsup_loss": "Lu", "contrast_loss": "Ls"}
+NAMES = {"Lx": "sup_loss", "Lu": "unsup_loss", "Ls": "contrast_loss", "max_prob": "score"}
+"""The authors' name of a value -> ours."""
+LOSSES = ("loss", "sup_loss", "unsup_loss", "contrast_loss")
 VIEWS = ("outputs_u", "outputs_u2", "output_strong", "feature_u", "feature_u2")
 
 
@@ -39,52 +46,32 @@ def build_method(model: nn.Module, p: dict) -> AdaCM:
     return AdaCM(model, p["num_classes"], AdaCMConfig(**weights))
 
 
-def step_row(output: StepOutput) -> dict[str, Tensor]:
-    """What the kinds list of a step, under the authors' letters."""
-    losses = {"loss": output.loss, **output.logs}
-    values = {letter: losses[name] for name, letter in LETTERS.items()}
-    values |= {name: output.details[name] for name in ("mask", "pseudo_label", "n_contrast")}
-    values["max_prob"] = output.details["score"]
-    return {name: value.detach().clone() for name, value in values.items()}
-
-
 @adapter("adacm/step")
 def step(case: Case) -> dict:
     """The objective of K batches, with gradients to its inputs."""
     method = build_method(nn.Identity(), case.params)
     method.margins.copy_(torch.tensor(case.params["threshold"]))
-    rows: dict[str, list[Tensor]] = {}
-    for k in range(len(case.inputs["output_x"])):
-        given = {name: torch.from_numpy(array[k]) for name, array in case.inputs.items()}
-        leaves = {n: given[n].requires_grad_() for n in ("output_x", *VIEWS)}
-        output = method.losses(
-            leaves["output_x"], given["targets_x"], *(leaves[name] for name in VIEWS)
-        )
+    rows = []
+    for given in each_batch(case):
+        x, *leaves = (given[name].requires_grad_() for name in ("output_x", *VIEWS))
+        output = method.losses(x, given["targets_x"], *leaves)
         output.loss.backward()
-        row = step_row(output)
-        for name, leaf in leaves.items():
-            row[f"grad_{name}"] = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-        for name, value in row.items():
-            rows.setdefault(name, []).append(value)
-    out = {name: torch.stack(values) for name, values in rows.items()}
-    means = [out[letter].double().mean() for letter in LETTERS.values()]
-    return {**out, "epoch_mean": torch.stack(means)}
+        names = zip(("output_x", *VIEWS), (x, *leaves), strict=True)
+        gradients = {f"grad_{name}": gradient(leaf) for name, leaf in names}
+        rows.append(values_of(method, output) | gradients)
+    out = stacked(rows)
+    means = torch.stack([out[name].double().mean() for name in LOSSES])
+    return also_named(out, NAMES) | {"epoch_mean": means}
 
 
 @adapter("adacm/supcon")
 def supcon(case: Case) -> dict:
     """The contrastive loss and its gradient."""
     p = case.params
-    given = {name: torch.from_numpy(array) for name, array in case.inputs.items()}
+    given = dict(zip(case.inputs, tensors(case, *case.inputs), strict=True))
     features = given["features"].requires_grad_()
-    loss = objective.contrastive_loss(
-        features,
-        given.get("labels"),
-        given.get("mask"),
-        p["temperature"],
-        p["base_temperature"],
-        p["contrast_mode"],
-    )
+    settings = p["temperature"], p["base_temperature"], p["contrast_mode"]
+    loss = objective.contrastive_loss(features, given.get("labels"), given.get("mask"), *settings)
     loss.backward()
     return {"loss": loss, "grad_features": features.grad}
 
@@ -102,56 +89,41 @@ def thresholds(case: Case) -> dict:
     p = case.params
     targets = torch.from_numpy(case.inputs["targets"])
     method = build_method(_Given(), p)
-    rows: dict[str, list] = {"threshold": [], "mean_loss": [], "top1_percent": []}
-    for logits, epoch in zip(case.inputs["outputs"], case.inputs["epoch"], strict=True):
-        pairs = zip(
-            torch.from_numpy(logits).split(p["batch"]), targets.split(p["batch"]), strict=True
-        )
+    rows = []
+    for logits, epoch in zip(*tensors(case, "outputs", "epoch"), strict=True):
+        pairs = zip(logits.split(p["batch"]), targets.split(p["batch"]), strict=True)
         batches = [{"weak": images, "label": labels} for images, labels in pairs]
-        method.epoch.fill_(int(epoch))
+        method.epoch.copy_(epoch)
         report = MarginEvaluator(lambda _, given=batches: iter(given))(method, Progress(0, 0, 1, 1))
-        rows["threshold"].append(report["margins"])
-        rows["mean_loss"].append(report["loss"])
-        rows["top1_percent"].append(100 * report["top1"])
-    return {name: np.array(values) for name, values in rows.items()}
-
-
-class _State(nn.Module):
-    """A module with the tensors that a case prescribes, all of them buffers."""
-
-    def __init__(self, values: dict[str, Tensor]):
-        super().__init__()
-        self.names = list(values)
-        for i, value in enumerate(values.values()):
-            self.register_buffer(f"entry{i}", value.clone())
-
-    def values(self) -> dict[str, Tensor]:
-        return {name: self.get_buffer(f"entry{i}") for i, name in enumerate(self.names)}
+        top1 = 100 * report["top1"]
+        rows.append(
+            {"threshold": report["margins"], "mean_loss": report["loss"], "top1_percent": top1}
+        )
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 @adapter("adacm/ema")
 def ema(case: Case) -> dict:
     """The average over K steps, the shrinking of the live state, and what both start from."""
+    p, given = case.params, dict(zip(case.inputs, tensors(case, *case.inputs), strict=True))
 
-    p, names = case.params, case.params["keys"]
-    given = {name: torch.from_numpy(np.array(array)) for name, array in case.inputs.items()}
-    module = _State({name: given[f"model_init.{name}"] for name in names})
-    start = {f"entry{i}": given[f"ema_init.{name}"] for i, name in enumerate(names)}
-    average = StateEMA(module, p["alpha"], shrink=AdaCMConfig.shrink * p["lr"], start=start)
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name: given[f"{prefix}.{name}"] for name in p["keys"]}
 
-    def both() -> dict[str, Tensor]:
-        shadow = {f"ema_after.{n}": average.shadow[f"entry{i}"] for i, n in enumerate(names)}
-        live = {f"model_after.{name}": value for name, value in module.values().items()}
-        return {name: value.clone() for name, value in (live | shadow).items()}
+    module, before = module_of(part("model_init")), part("model_before")
+    shrink = AdaCMConfig.shrink * p["lr"]
+    average = StateEMA(module, p["alpha"], shrink=shrink, start=part("ema_init"))
 
-    first = {name.replace("after.", "after_init."): v for name, v in both().items()}
-    rows = []
+    def both(when: str) -> dict[str, Tensor]:
+        live = {f"model_{when}.{name}": value for name, value in module.state_dict().items()}
+        return copies(live | {f"ema_{when}.{n}": value for n, value in average.shadow.items()})
+
+    first, rows = both("after_init"), []
     for k in range(p["steps"]):
-        for name, value in module.values().items():
-            value.copy_(given[f"model_before.{name}"][k])
+        module.load_state_dict({name: values[k] for name, values in before.items()})
         average.update(module)
-        rows.append(both())
-    return {**first, **{name: torch.stack([row[name] for row in rows]) for name in rows[0]}}
+        rows.append(both("after"))
+    return first | stacked(rows)
 
 
 @adapter("adacm/split")
@@ -179,20 +151,15 @@ def load_image(case: Case) -> dict:
         return {"array": np.asarray(data.load_image(str(path)))}
 
 
-@adapter("adacm/randaugment")
-def randaugment(case: Case) -> dict:
-    """Strongly augmented images, the operations drawn, and the generators' next numbers."""
-    return augmented(case)
+# Strongly augmented images, the operations drawn, and the generators' next numbers.
+adapter("adacm/randaugment")(augmented)
 
 
 @adapter("adacm/transform")
 def transform(case: Case) -> dict:
     """Every view of one image file, through the datasets that training reads."""
     p = case.params
-    with tempfile.TemporaryDirectory() as folder:
-        Image.fromarray(case.inputs["image"]).save(Path(folder) / "image.png")
-        table = pd.DataFrame({"path": ["image.png"], "label": [4], "split": ["train"]})
-        manifest = Manifest("case", Path(folder), CLASSES, table)
+    with one_image(case.inputs["image"], CLASSES, 4) as manifest:
         seed_all(p)
         labelled = data.dataset(manifest, data.labelled_views(), "bgr")[0]
         seed_all(p)
@@ -201,7 +168,7 @@ def transform(case: Case) -> dict:
         test = data.dataset(manifest, data.test_views(), "bgr")[0]
     seen = {"labelled": labelled["weak"], "eval": test["image"]}
     seen |= {name: unlabelled[name] for name in ("weak0", "weak1", "strong")}
-    labels = np.array([item["label"] for item in (labelled, unlabelled, test)])
+    labels = [item["label"] for item in (labelled, unlabelled, test)]
     summary = view_summary(seen, p["sample_stride"])
     return {"label": labels, "next_random": following, **summary}
 

@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
+from benchmarks.parity.measure import (
+    forward_summary,
+    gradient,
+    one_image,
+    tensors,
+    text,
+    view_summary,
+)
 from benchmarks.parity.registry import adapter
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
@@ -26,10 +33,6 @@ from dimva.model import DimensionalResNet, freeze
 
 def lexicon_of(case: Case) -> Lexicon:
     return from_arrays(case.inputs["lexicon_word"], case.inputs["lexicon_vad"])
-
-
-def _text(values) -> np.ndarray:
-    return np.array(list(values), dtype=np.str_)
 
 
 @adapter("dimva/lexicon_va")
@@ -50,7 +53,7 @@ def lexicon_va(case: Case) -> dict:
     order = [rows[str(name)] for name in case.inputs["files"]]
     items = ViewDataset(manifest, {}, data.TARGETS).targets
     return {
-        "class_order": _text(manifest.classes),
+        "class_order": text(manifest.classes),
         "file_label": manifest.labels[order],
         "file_va": items["va"][order],
         "index_flag": items["categorical"][order],
@@ -63,7 +66,7 @@ def convert(case: Case) -> dict:
     converter = data.build_converter(case.params["dataname"], lexicon_of(case))
     return {
         "pred": converter.categories(torch.from_numpy(case.inputs["va"])),
-        "label_order": _text(objective.label_order(case.params["dataname"])),
+        "label_order": text(objective.label_order(case.params["dataname"])),
         "class_va": converter.points,
     }
 
@@ -77,8 +80,8 @@ def _targets(manifest: Manifest, multilabel: bool) -> dict:
 def emotion6_labels(case: Case) -> dict:
     """Categories and targets of rated images."""
     name, va = case.params["cvt_dataname"], case.inputs["va"]
-    table = _blank(len(va)).assign(valence=va[:, 0], arousal=va[:, 1])
-    manifest = data.rated(_manifest(table), name, lexicon_of(case))
+    images = _manifest(len(va), valence=va[:, 0], arousal=va[:, 1])
+    manifest = data.rated(images, name, lexicon_of(case))
     multilabel = objective.is_multilabel(name)
     targets = _targets(manifest, multilabel)
     order = objective.label_order(name)
@@ -86,16 +89,14 @@ def emotion6_labels(case: Case) -> dict:
         "label": targets["hot"] if multilabel else manifest.labels,
         "va": targets["va"],
         "index_flag": targets["categorical"],
-        "label_order": _text(order if order == objective.MIKELS else order[:2]),
+        "label_order": text(order if order == objective.MIKELS else order[:2]),
     }
 
 
-def _blank(number: int) -> pd.DataFrame:
+def _manifest(number: int, classes=("only",), **columns) -> Manifest:
+    """Images that nobody opens, with further columns."""
     paths = [f"{i}.png" for i in range(number)]
-    return pd.DataFrame({"path": paths, "label": 0, "split": "train"})
-
-
-def _manifest(table: pd.DataFrame, classes=("only",)) -> Manifest:
+    table = pd.DataFrame({"path": paths, "label": 0, "split": "train", **columns})
     return Manifest("case", Path("/"), tuple(classes), table)
 
 
@@ -104,27 +105,18 @@ def ldl_labels(case: Case) -> dict:
     """Classes and targets of votes, whose columns are found by name."""
     given = pd.DataFrame(case.inputs["distribution"], columns=case.params["emotion_order"])
     votes = given[list(objective.MIKELS)].to_numpy()
-    table = _blank(len(votes)).assign(dist=list(votes))
-    manifest = data.voted(_manifest(table, objective.MIKELS), lexicon_of(case))
+    images = _manifest(len(votes), objective.MIKELS, dist=list(votes))
+    manifest = data.voted(images, lexicon_of(case))
     targets = _targets(manifest, True)
-    flag = targets["categorical"]
-    return {
-        "label": targets["hot"],
-        "va": targets["va"],
-        "dim": torch.tensor(votes).float(),
-        "index_flag": flag,
-    }
-
-
-def _given(case: Case, *names: str) -> list[torch.Tensor]:
-    return [torch.from_numpy(np.array(case.inputs[name])) for name in names]
+    given = {"label": targets["hot"], "va": targets["va"], "index_flag": targets["categorical"]}
+    return {**given, "dim": torch.tensor(votes).float()}
 
 
 @adapter("dimva/multi_loss")
 def multi_loss(case: Case) -> dict:
     """The first stage's multi-task loss and its gradients."""
     p = case.params
-    va, label, true_va, true = _given(case, "pred_va", "pred_label", "va", "label")
+    va, label, true_va, true = tensors(case, "pred_va", "pred_label", "va", "label")
     va.requires_grad_(), label.requires_grad_()
     multilabel = p["cls_type"] == "multilabel"
     loss = objective.multi_loss(label, va, true, true_va, p["alpha"], multilabel)[0]
@@ -135,27 +127,22 @@ def multi_loss(case: Case) -> dict:
 @adapter("dimva/finetune_multi_batch")
 def finetune_multi_batch(case: Case) -> dict:
     """The second stage's multi-task loss over K batches."""
-    label, va = _given(case, "pred_label", "pred_va")
+    label, va = tensors(case, "pred_label", "pred_va")
     label.requires_grad_(), va.requires_grad_()
-    true, true_va, index = _given(case, "label", "va", "index")
-    told, alpha = [], case.params["alpha"]
+    true, true_va, index = tensors(case, "label", "va", "index")
+    losses, alpha = [], case.params["alpha"]
     for k in range(len(label)):
         loss, category, squared = objective.mixed_loss(
             label[k], va[k], true[k], true_va[k], index[k], alpha, multilabel=true[k].ndim > 1
         )
         objective.present_loss(category, squared, index[k], alpha).backward()
-        told.append(loss.item())
+        losses.append(loss.item())
     return {
-        "loss": np.array(told),
-        "epoch_loss": np.mean(told),
-        "grad_pred_label": _gradient(label),
-        "grad_pred_va": _gradient(va),
+        "loss": np.array(losses),
+        "epoch_loss": np.mean(losses),
+        "grad_pred_label": gradient(label),
+        "grad_pred_va": gradient(va),
     }
-
-
-def _gradient(given: torch.Tensor) -> torch.Tensor:
-    """Zeros where no batch had rows of the kind that reads `given`."""
-    return torch.zeros_like(given) if given.grad is None else given.grad
 
 
 @adapter("dimva/accuracy")
@@ -165,15 +152,12 @@ def accuracy(case: Case) -> dict:
     return {"accuracy": np.float64(objective.accuracy(pred, label))}
 
 
-def _pearsons(pred: np.ndarray, true: np.ndarray) -> np.ndarray:
-    return np.array([pearson(pred[:, d], true[:, d]) for d in range(2)])
-
-
 @adapter("dimva/pearson")
 def pearson_of_columns(case: Case) -> dict:
     """r and p of valence and arousal."""
-    both = _pearsons(case.inputs["pred"], case.inputs["true"])
-    return {"r": both[:, 0], "p": both[:, 1]}
+    columns = zip(case.inputs["pred"].T, case.inputs["true"].T, strict=True)
+    r, p = zip(*(pearson(*both) for both in columns), strict=True)
+    return {"r": r, "p": p}
 
 
 @adapter("dimva/freeze")
@@ -184,50 +168,34 @@ def freeze_parameters(case: Case) -> dict:
     named = dict(model.named_parameters())
     trained = sorted(name for name, p in named.items() if p.requires_grad)
     return {
-        "trainable": _text(trained),
-        "all": _text(sorted(named)),
+        "trainable": text(trained),
+        "all": text(sorted(named)),
         "n_trainable_values": np.int64(sum(named[name].numel() for name in trained)),
     }
 
 
 def _model(case: Case) -> DimensionalResNet:
-    multi = case.params.get("task", "multi") == "multi"
-    return DimensionalResNet("resnet101", case.params["class_num"] if multi else None)
+    single = case.kind == "dimva/single_forward" or case.params.get("task") == "single"
+    return DimensionalResNet("resnet101", None if single else case.params["class_num"])
 
 
 def _forward(case: Case) -> dict:
-    p = case.params
-    model = _model(case).eval()
+    """A network, single-task or multi-task, on noise, and its state dict's layout."""
+    p, model = case.params, _model(case)
     fill_state_dict(model, p["weight_seed"])
-    images = torch.randn(p["input_shape"], generator=torch.Generator().manual_seed(p["input_seed"]))
-    with torch.no_grad():
-        logits, va = model(images)
-    state = model.state_dict()
-    shapes = [",".join(map(str, value.shape)) for value in state.values()]
-    out = {"va": va, "keys": _text(state), "shapes": _text(shapes)}
-    return out if logits is None else {**out, "label_logits": logits}
+    return forward_summary(model, p["input_shape"], p["input_seed"], ("label_logits", "va"))
 
 
-@adapter("dimva/multi_forward")
-def multi_forward(case: Case) -> dict:
-    """The multi-task network and its state dict's layout."""
-    return _forward(case)
-
-
-@adapter("dimva/single_forward")
-def single_forward(case: Case) -> dict:
-    """The single-task network and its state dict's layout."""
-    case.params["class_num"] = None
-    return _forward(case)
+adapter("dimva/multi_forward")(_forward)
+adapter("dimva/single_forward")(_forward)
 
 
 @adapter("dimva/predict")
 def predict(case: Case) -> dict:
     """One evaluation: figures and, where there are any, categories."""
     p, name = case.params, case.params["dataname"]
-    flat = {n: torch.from_numpy(a).flatten(0, 1) for n, a in case.inputs.items() if a.ndim > 2}
-    label = torch.from_numpy(case.inputs["label"]).flatten(0, 1)
-    seen = Seen(flat["pred_va"], flat["va"], label, flat.get("pred_logits"))
+    names = [n for n in ("pred_va", "va", "label", "pred_logits") if n in case.inputs]
+    seen = Seen(*(given.flatten(0, 1) for given in tensors(case, *names)))
     mode = "one_stage" if p["alpha"] == 0.5 else "two_stage"
     settings = DimvaConfig(mode, p["task"], p["cls_type"] == "multilabel")
     converter = data.build_converter(name, lexicon_of(case))
@@ -249,15 +217,10 @@ def predict(case: Case) -> dict:
 @adapter("dimva/transform")
 def transform(case: Case) -> dict:
     """Training and evaluation view of one image file, through the dataset."""
-    p, size, stride = case.params, case.params["input_size"], case.params["sample_stride"]
-    with tempfile.TemporaryDirectory() as folder:
-        Image.fromarray(case.inputs["image"]).save(Path(folder) / "0.png")
-        manifest = Manifest("case", Path(folder), ("only",), _blank(1))
+    p, size = case.params, case.params["input_size"]
+    with one_image(case.inputs["image"]) as manifest:
         torch.manual_seed(p["torch_seed"])
         train = ViewDataset(manifest, data.train_views(size))[0]["image"]
-        out = {"next_torch_random": torch.rand(1)}
-        shown = {"train": train, "eval": ViewDataset(manifest, data.eval_views(size))[0]["image"]}
-    for name, view in shown.items():
-        out[f"{name}_sample"] = view[:, ::stride, ::stride]
-        out[f"{name}_mean"], out[f"{name}_std"] = view.mean(dim=(1, 2)), view.std(dim=(1, 2))
-    return out
+        following = torch.rand(1)
+        seen = {"train": train, "eval": ViewDataset(manifest, data.eval_views(size))[0]["image"]}
+    return {"next_torch_random": following, **view_summary(seen, p["sample_stride"])}

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
-from PIL import Image
-from torch import Tensor
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import (
+    also_named,
     augmented,
+    each_batch,
     forward_summary,
     next_random,
+    one_image,
     seed_all,
+    stacked,
+    text,
+    values_of,
     view_summary,
 )
 from benchmarks.parity.registry import adapter
 from common.data import splits
 from common.data.dataset import ViewDataset
-from common.data.manifest import Manifest
-from common.engine.method import StepOutput
 from common.nn.schedule import cosine_multiplier
 from s2ver.data import labelled_views, test_views, unlabelled_views
 from s2ver.method import S2VER, S2VERConfig
@@ -32,6 +34,7 @@ from s2ver.model import build_model, build_optimizer, decay_groups
 
 POLARITY = [1, 0, 1, 1, 0, 1, 0, 0]  # the authors' eight classes
 WEIGHTS = tuple(S2VERConfig.__dataclass_fields__)
+NAMES = {"total_loss": "loss", "prototype": "prototypes", "relation_matrix": "relation"}
 
 
 def build_method(model, p: dict) -> S2VER:
@@ -45,42 +48,22 @@ def build_method(model, p: dict) -> S2VER:
 def step(case: Case) -> dict:
     """The objective over K batches, with gradients to its inputs."""
     method = build_method(torch.nn.Identity(), case.params)
-    rows: dict[str, list[Tensor]] = {}
-    for k in range(len(case.inputs["logits"])):
-        given = {name: torch.from_numpy(array[k]) for name, array in case.inputs.items()}
-        logits = given["logits"].requires_grad_()
-        features = given["features"].requires_grad_()
+    rows = []
+    for given in each_batch(case):
+        logits, features = (given[name].requires_grad_() for name in ("logits", "features"))
         output = method.losses(logits, features, given["y_lb"], given["y_ulb"])
         output.loss.backward()
-        row = step_row(output, method)
-        row |= {"grad_logits": logits.grad, "grad_features": features.grad}
-        for name, value in row.items():
-            rows.setdefault(name, []).append(value)
-    stacked = {name: torch.stack(values).numpy() for name, values in rows.items()}
-    return {name: stacked[name] for name in case.expected}
-
-
-def step_row(output: StepOutput, method: S2VER) -> dict[str, Tensor]:
-    values = {
-        **output.logs,
-        **output.details,
-        "total_loss": output.loss,
-        "prototype": method.prototypes,
-        "relation_matrix": method.relation,
-    }
-    return {name: torch.as_tensor(value).detach().clone() for name, value in values.items()}
+        gradients = {"grad_logits": logits.grad, "grad_features": features.grad}
+        rows.append(values_of(method, output) | gradients)
+    return also_named(stacked(rows), NAMES)
 
 
 @adapter("s2ver/lr")
 def lr(case: Case) -> dict:
     """The rate multiplier of given steps."""
     p = case.params
-    multiplier = np.array(
-        [
-            cosine_multiplier(int(s), p["total_steps"], p["warmup_steps"], p["num_cycles"])
-            for s in case.inputs["step"]
-        ]
-    )
+    settings = p["total_steps"], p["warmup_steps"], p["num_cycles"]
+    multiplier = np.array([cosine_multiplier(int(s), *settings) for s in case.inputs["step"]])
     return {"multiplier": multiplier, "lr": p["base_lr"] * multiplier}
 
 
@@ -95,8 +78,8 @@ def param_groups(case: Case) -> dict:
     decayed, spared = decay_groups(model, p["bn_wd_skip"])
     groups = optimizer.param_groups
     return {
-        "decay_names": np.array(sorted(decayed), dtype=np.str_),
-        "no_decay_names": np.array(sorted(spared), dtype=np.str_),
+        "decay_names": text(sorted(decayed)),
+        "no_decay_names": text(sorted(spared)),
         "weight_decay": np.array([g["weight_decay"] for g in groups]),
         "lr": np.array([g["lr"] for g in groups]),
         "momentum": np.array([g.get("momentum", 0.0) for g in groups]),
@@ -108,22 +91,16 @@ def param_groups(case: Case) -> dict:
 def split(case: Case) -> dict:
     """The labelled split: drawn, read from the run's index file, or given."""
     p, labels = case.params, case.inputs["labels"]
+    split_of = partial(splits.labelled_split, labels, p["num_labels"], p["num_classes"])
     np.random.seed(p["numpy_seed"])
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "index.npy"
         if p["source"] == "dump":
             np.save(file, case.inputs["given_index"])
         given = case.inputs["given_index"] if p["source"] == "index" else None
-        both = [
-            splits.labelled_split(
-                labels, p["num_labels"], p["num_classes"], file, given, include_labelled=True
-            )
-        ]
+        chosen = split_of(file, given, include_labelled=True)
         following = np.random.rand()
-        chosen = both[0]
-        others = splits.labelled_split(
-            labels, p["num_labels"], p["num_classes"], None, chosen.labelled, include_labelled=False
-        )
+        others = split_of(None, chosen.labelled, include_labelled=False)
         return {
             "labelled_index": chosen.labelled,
             "labelled_target": labels[chosen.labelled],
@@ -134,41 +111,24 @@ def split(case: Case) -> dict:
         }
 
 
-@adapter("s2ver/randaugment")
-def randaugment(case: Case) -> dict:
-    """Strongly augmented images, the operations drawn, and the generators' next numbers."""
-    return augmented(case)
+# Strongly augmented images, the operations drawn, and the generators' next numbers.
+adapter("s2ver/randaugment")(augmented)
 
 
 @adapter("s2ver/transform")
 def transform(case: Case) -> dict:
     """Every view of one image file, through the datasets that training reads."""
-    p = case.params
-    size, stride = p["crop_size"], p["sample_stride"]
-    with tempfile.TemporaryDirectory() as folder:
-        manifest = _one_image(Path(folder), case.inputs["image"])
-        items = {}
-        for name, named_views in (
-            ("labelled", labelled_views(size)),
-            ("unlabelled", unlabelled_views(size)),
-            ("test", test_views(size)),
-        ):
-            seed_all(p)
-            items[name] = ViewDataset(manifest, named_views)[0]
-            if name == "unlabelled":
-                following = next_random()
-    seen = {
-        "labelled": items["labelled"]["weak"],
-        "eval": items["test"]["image"],
-        **{v: items["unlabelled"][v] for v in ("weak", "strong0", "strong1")},
-    }
-    return {"next_random": following, **view_summary(seen, stride)}
-
-
-def _one_image(folder: Path, pixels: np.ndarray) -> Manifest:
-    Image.fromarray(pixels).save(folder / "image.png")
-    table = pd.DataFrame({"path": ["image.png"], "label": [0], "split": ["train"]})
-    return Manifest("case", folder, ("only",), table)
+    p, size = case.params, case.params["crop_size"]
+    with one_image(case.inputs["image"]) as manifest:
+        seed_all(p)
+        labelled = ViewDataset(manifest, labelled_views(size))[0]
+        seed_all(p)
+        unlabelled = ViewDataset(manifest, unlabelled_views(size))[0]
+        following = next_random()
+        test = ViewDataset(manifest, test_views(size))[0]
+    seen = {"labelled": labelled["weak"], "eval": test["image"]}
+    seen |= {name: unlabelled[name] for name in ("weak", "strong0", "strong1")}
+    return {"next_random": following, **view_summary(seen, p["sample_stride"])}
 
 
 @adapter("s2ver/resnet50_forward")

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict
+from benchmarks.parity.measure import Idle, copies, module_of, stacked, tensors, text
 from benchmarks.parity.registry import adapter
-from benchmarks.parity.ssfer.stages import (
-    GivenFaces,
-    finetune_trajectory,
-    semi_trajectory,
-)
+from benchmarks.parity.ssfer.stages import GivenFaces
 from common.engine.evaluate import ClassificationEvaluator
-from common.engine.method import Method, Progress, StepOutput
+from common.engine.method import Progress
 from common.nn.ema import ParameterEMA
 from ssfer import evaluate
 from ssfer.finetune import data, faces, objective
@@ -26,19 +23,6 @@ from ssfer.finetune.method import (
     TeacherConfig,
     move_teacher,
 )
-
-__all__ = ["finetune_trajectory", "semi_trajectory"]  # trajectory.py looks for them here
-CPU = torch.device("cpu")
-
-
-def _text(values) -> np.ndarray:
-    return np.array(list(values), dtype=np.str_)
-
-
-def given(case: Case, *names: str) -> list[Tensor]:
-    """Inputs as tensors of their own, which may be overwritten."""
-    return [torch.from_numpy(np.array(case.inputs[name])) for name in names]
-
 
 # --- images, splits, classes ---
 
@@ -58,17 +42,16 @@ def split(case: Case) -> dict:
 def kfold(case: Case) -> dict:
     """Positions of every fold."""
     p = case.params
-    out = {}
     parts = data.folds(p["n"], p["k"], p["random_state"], p.get("shuffle", True))
-    for j, (train, valid) in enumerate(parts):
-        out[f"train{j}"], out[f"valid{j}"] = train, valid
-    return out
+    trained, validated = zip(*parts, strict=True)
+    out = {f"train{j}": rows for j, rows in enumerate(trained)}
+    return out | {f"valid{j}": rows for j, rows in enumerate(validated)}
 
 
 @adapter("ssfer/class_order")
 def class_order(case: Case) -> dict:
     """Class names in index order."""
-    return {"names": _text(data.CLASSES[case.params["dataset"]])}
+    return {"names": text(data.CLASSES[case.params["dataset"]])}
 
 
 @adapter("ssfer/confusion")
@@ -77,7 +60,7 @@ def confusion(case: Case) -> dict:
     names = data.CLASSES[case.params["dataset"]]
     table = evaluate.confusion_by_name(case.inputs["y_true"], case.inputs["y_pred"], names)
     return {
-        "labels": _text(table.labels),
+        "labels": text(table.labels),
         "cm": table.counts,
         "cm_prob": table.shares,
         "acc": np.float64(table.accuracy),
@@ -115,7 +98,7 @@ MIX_OPTIONS = (
 def mixup(case: Case) -> dict:
     """Mixed images and targets, and whether the input was overwritten."""
     p = case.params
-    x, labels = given(case, "x", "labels")
+    x, labels = tensors(case, "x", "labels")
     mix = objective.BatchMixup(**{name: p[name] for name in MIX_OPTIONS if name in p})
     mix.mixup_enabled = p.get("mixup_enabled", True)
     np.random.seed(p["numpy_seed"])
@@ -134,20 +117,21 @@ def mixup(case: Case) -> dict:
 @adapter("ssfer/mix_batch")
 def mix_batch(case: Case) -> dict:
     """One draw, one mixture."""
-    (x,) = given(case, "x")
+    (x,) = tensors(case, "x")
     np.random.seed(case.params["numpy_seed"])
     alpha = case.params["alpha"]
-    lam = float(np.random.beta(alpha, alpha))
-    partner = x.flip(0).mul_(1.0 - lam)
-    x.mul_(lam).add_(partner)
-    return {"mixed": x, "lam": np.float64(lam)}
+    mix = objective.BatchMixup(mixup_alpha=alpha)
+    # The case draws the share alone, without timm's coin before it; the mixture is ours.
+    mix._params_per_batch = lambda: (float(np.random.beta(alpha, alpha)), False)
+    mix._mix_batch(x)
+    return {"mixed": x, "lam": np.float64(mix.lam)}
 
 
 @adapter("ssfer/facemix_loss")
 def facemix_loss(case: Case) -> dict:
     """The loss with its parts and gradients."""
     names = ("outputs_origin", "outputs_mixed", "labels", "mixed_labels", "iou")
-    origin, mixed, labels, targets, iou = given(case, *names)
+    origin, mixed, labels, targets, iou = tensors(case, *names)
     origin.requires_grad_()
     mixed.requires_grad_()
     parts = objective.facemix_loss(origin, mixed, labels, targets, iou)
@@ -169,7 +153,7 @@ MIX_SETTINGS = ("mixup_alpha", "cutmix_alpha", "switch_prob", "label_smoothing")
 def facemix_step(case: Case) -> dict:
     """The whole branch, through the Method's step."""
     p = case.params
-    x, labels = given(case, "x", "labels")
+    x, labels = tensors(case, "x", "labels")
     model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), p["num_classes"]))
     fill_state_dict(model, p["fill_seed"])
     config = FaceMixConfig(mix_prob=p["prob"], **{name: p[name] for name in MIX_SETTINGS})
@@ -196,7 +180,7 @@ def semi_step(case: Case) -> dict:
     """The loss from given logits."""
     p = case.params
     names = ("outputs_x", "labels_x", "logits_u_w", "logits_u_s", "labels_u")
-    logits, labels, weak, strong, true_label = given(case, *names)
+    logits, labels, weak, strong, true_label = tensors(case, *names)
     for leaf in (logits, weak, strong):
         leaf.requires_grad_()
     kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher")
@@ -224,39 +208,12 @@ def semi_step(case: Case) -> dict:
 # --- averages ---
 
 
-def module_of(values: dict[str, Tensor]) -> nn.Module:
-    """A module with these entries; running statistics and integers are buffers, `fixed` frozen."""
-    root = nn.Module()
-    for name, value in values.items():
-        *path, leaf = name.split(".")
-        place = root
-        for part in path:
-            if not hasattr(place, part):
-                place.add_module(part, nn.Module())
-            place = getattr(place, part)
-        if leaf.startswith("running_") or not value.is_floating_point():
-            place.register_buffer(leaf, value.clone())
-        else:
-            place.register_parameter(leaf, nn.Parameter(value.clone(), name != "fixed"))
-    return root
-
-
-def set_values(module: nn.Module, values: dict[str, Tensor]) -> None:
-    """Overwrite the module's state."""
-    for name, entry in module.state_dict().items():
-        entry.copy_(values[name])
-
-
 @adapter("ssfer/ema")
 def ema(case: Case) -> dict:
     """Either average, update by update."""
-    sequences = {
-        name.removeprefix("seq."): torch.from_numpy(values)
-        for name, values in case.inputs.items()
-        if name.startswith("seq.")
-    }
-    steps = len(next(iter(sequences.values())))
-    rows = [{name: values[t] for name, values in sequences.items()} for t in range(steps)]
+    names = [name.removeprefix("seq.") for name in case.inputs]
+    sequences = zip(*tensors(case, *case.inputs), strict=True)
+    rows = [dict(zip(names, values, strict=True)) for values in sequences]
     module = module_of(rows[0])
     if case.params["which"] == "EMA":
         return _parameter_average(module, rows, case.params["decay"])
@@ -265,60 +222,41 @@ def ema(case: Case) -> dict:
 
 def _parameter_average(module: nn.Module, rows: list[dict], decay: float) -> dict:
     average = ParameterEMA(module, decay)
-    path = [{name: value.clone() for name, value in average.shadow.items()}]
+    path = [copies(average.shadow)]
     for row in rows[1:]:
-        set_values(module, row)
+        module.load_state_dict(row)
         average.update(module)
-        path.append({name: value.clone() for name, value in average.shadow.items()})
-    out = {f"shadow.{n}": torch.stack([at[n] for at in path]) for n in path[0]}
+        path.append(copies(average.shadow))
+    out = {f"shadow.{name}": values for name, values in stacked(path).items()}
     with average.applied(module):
         out |= {f"applied.{n}": p.detach().clone() for n, p in module.named_parameters()}
     out |= {f"restored.{n}": p.detach().clone() for n, p in module.named_parameters()}
-    return {**out, "tracked": _text(average.shadow)}
+    return {**out, "tracked": text(average.shadow)}
 
 
 def _whole_average(module: nn.Module, rows: list[dict], decay: float) -> dict:
     method = EMATeacher(module, TeacherConfig(ema_decay=decay))
-    teacher, path = method.teacher, []
-    for row in [None, *rows[1:]]:
-        if row is not None:
-            set_values(module, row)
-            move_teacher(teacher, module, decay)
-        path.append({name: value.clone() for name, value in teacher.state_dict().items()})
-    out = {f"ema.{n}": torch.stack([at[n] for at in path]) for n in path[0]}
+    teacher = method.teacher
+    path = [copies(teacher.state_dict())]
+    for row in rows[1:]:
+        module.load_state_dict(row)
+        move_teacher(teacher, module, decay)
+        path.append(copies(teacher.state_dict()))
+    out = {f"ema.{name}": values for name, values in stacked(path).items()}
     method.train()
     grads = any(p.requires_grad for p in teacher.parameters())
     return {**out, "training_requires_grad": np.array([teacher.training, grads])}
-
-
-class _Linear(Method):
-    """A linear classifier with given weights."""
-
-    def __init__(self, weight: Tensor, bias: Tensor):
-        super().__init__()
-        self.model = nn.Linear(weight.shape[1], weight.shape[0])
-        self.set(weight, bias)
-
-    def set(self, weight: Tensor, bias: Tensor) -> None:
-        with torch.no_grad():
-            self.model.weight.copy_(weight)
-            self.model.bias.copy_(bias)
-
-    def training_step(self, batches, progress) -> StepOutput:
-        return StepOutput(0 * self.model.weight.sum())
-
-    def predict(self, images: Tensor) -> Tensor:
-        return self.model(images)
 
 
 @adapter("ssfer/validate")
 def validate(case: Case) -> dict:
     """An evaluation with the average applied, through the Trainer's own evaluation."""
     p = case.params
-    start_w, start_b, w, b, x, y = given(case, "w_register", "b_register", "w", "b", "x", "y")
-    method = _Linear(start_w, start_b)
+    start_w, start_b, w, b, x, y = tensors(case, "w_register", "b_register", "w", "b", "x", "y")
+    method = Idle(nn.Linear(w.shape[1], w.shape[0]))
+    method.model.load_state_dict({"weight": start_w, "bias": start_b})
     average = ParameterEMA(method, p["decay"])
-    method.set(w, b)
+    method.model.load_state_dict({"weight": w, "bias": b})
     average.update(method)
     pairs = zip(x.split(p["batch_sizes"]), y.split(p["batch_sizes"]), strict=True)
     batches = [{"image": images, "label": labels} for images, labels in pairs]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.fill import fill_state_dict, filled_state
+from benchmarks.parity.measure import layout, seeded_images, tensors, text
 from benchmarks.parity.registry import adapter
 from ssfer import positions, views
 from ssfer.checkpoints import fit_state
@@ -19,24 +20,11 @@ from ssfer.pretrain.statistics import channel_statistics
 from ssfer.vit import build_vit, class_features, replace_head
 
 
-def _given(case: Case, name: str) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(case.inputs[name]))
-
-
-def _layout(model: torch.nn.Module) -> dict:
-    state = model.state_dict()
-    shapes = ["x".join(map(str, value.shape)) for value in state.values()]
-    return {
-        "keys": np.array(list(state), dtype=np.str_),
-        "shapes": np.array(shapes, dtype=np.str_),
-    }
-
-
 @adapter("ssfer/patchify")
 def patchify(case: Case) -> dict:
     """Images -> patches; a refusal's case may give the shape alone."""
     p = case.params
-    images = torch.zeros(p["shape"]) if "imgs" not in case.inputs else _given(case, "imgs")
+    images = torch.zeros(p["shape"]) if "imgs" not in case.inputs else tensors(case, "imgs")[0]
     return {"patches": mae.patchify(images, p["patch_size"])}
 
 
@@ -45,7 +33,7 @@ def unpatchify(case: Case) -> dict:
     """Patches -> images; a refusal's case may give the number alone."""
     p = case.params
     if "patches" in case.inputs:
-        patches = _given(case, "patches")
+        (patches,) = tensors(case, "patches")
     else:
         patches = torch.zeros(1, p["n_patches"], 3 * p["patch_size"] ** 2)
     return {"imgs": mae.unpatchify(patches, p["patch_size"])}
@@ -63,7 +51,7 @@ def sincos_pos_embed(case: Case) -> dict:
 def random_masking(case: Case) -> dict:
     """Which patches stay."""
     torch.manual_seed(case.params["torch_seed"])
-    kept, mask, rank = mae.random_masking(_given(case, "x"), case.params["mask_ratio"])
+    kept, mask, rank = mae.random_masking(*tensors(case, "x"), case.params["mask_ratio"])
     return {"x_masked": kept, "mask": mask, "ids_restore": rank}
 
 
@@ -74,7 +62,7 @@ def mae_forward(case: Case) -> dict:
     p = case.params
     model = mae.build_mae(p["model"], **p["kwargs"]).eval()
     fill_state_dict(model, p["fill_seed"])
-    images = _noise(p["batch"], p["size"], p["input_seed"])
+    images = seeded_images(p["batch"], p["size"], p["input_seed"])
     torch.manual_seed(p["noise_seed"])
     latent, mask, rank = model.encode(images, p["mask_ratio"])
     torch.manual_seed(p["noise_seed"])
@@ -82,7 +70,7 @@ def mae_forward(case: Case) -> dict:
     (rows, columns), (latent_rows, latent_columns) = p["pred_stride"], p["latent_stride"]
     fixed = [name for name, value in model.named_parameters() if not value.requires_grad]
     return {
-        **_layout(model),
+        **layout(model, "x"),
         "loss": loss,
         "mask": mask,
         "ids_restore": rank,
@@ -91,12 +79,8 @@ def mae_forward(case: Case) -> dict:
         "pred": prediction[:, ::rows, ::columns],
         "pred_shape": np.array(prediction.shape),
         "pred_mean_std": torch.stack([prediction.mean(), prediction.std()]),
-        "fixed": np.array(fixed, dtype=np.str_),
+        "fixed": text(fixed),
     }
-
-
-def _noise(number: int, size: int, seed: int) -> torch.Tensor:
-    return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 @adapter("ssfer/vit_forward")
@@ -109,10 +93,10 @@ def vit_forward(case: Case) -> dict:
         replace_head(model, p["new_head"])
     fill_state_dict(model.eval(), p["fill_seed"])
     side = p["kwargs"].get("img_size", 224)
-    images = _noise(p["batch"], p.get("size", side), p["input_seed"])
+    images = seeded_images(p["batch"], p.get("size", side), p["input_seed"])
     logits = model(images)
     out = {
-        **_layout(model),
+        **layout(model, "x"),
         "logits": logits[:, :64],
         "logits_shape": np.array(logits.shape),
         "features": class_features(model, images),
@@ -151,7 +135,7 @@ def checkpoint_load(case: Case) -> dict:
 def _as_set(names: list[str], expected: np.ndarray) -> np.ndarray:
     """`names`, in the order of `expected` where the two are equal as sets."""
     ordered = sorted(names, key=[*expected, *names].index)
-    return np.array(ordered, dtype=np.str_)
+    return text(ordered)
 
 
 @adapter("ssfer/pos_embed_interpolate")
@@ -159,7 +143,7 @@ def pos_embed_interpolate(case: Case) -> dict:
     """A position table on another grid."""
     p = case.params
     resized = positions.interpolate_positions(
-        _given(case, "pos_embed"), p["new_grid"] ** 2, p["extra_tokens"]
+        *tensors(case, "pos_embed"), p["new_grid"] ** 2, p["extra_tokens"]
     )
     return {"pos_embed": resized}
 
@@ -227,5 +211,5 @@ def eval_transform(case: Case) -> dict:
 def mean_std(case: Case) -> dict:
     """Channel statistics of batches."""
     number = case.params.get("n_batches", len(case.inputs))
-    mean, std = channel_statistics(_given(case, f"batch{j}") for j in range(number))
+    mean, std = channel_statistics(tensors(case, *(f"batch{j}" for j in range(number))))
     return {"mean": mean, "std": std}

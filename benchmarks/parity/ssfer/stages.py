@@ -1,8 +1,7 @@
-"""Adapters of the ssfer kinds that run the Trainer: rates, and the two stages of fine-tuning."""
+"""The ssfer kinds that run the Trainer: rates, and the stages of pre-training and fine-tuning."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
@@ -11,60 +10,37 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict, scale_state_dict
-from benchmarks.parity.measure import seeded_images, weight_summary
+from benchmarks.parity.measure import (
+    Idle,
+    Recorder,
+    given_stream,
+    prepared,
+    seeded_images,
+    train,
+    weight_summary,
+)
 from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
-from common.engine.method import Method, StepOutput
-from common.engine.trainer import Callback, Recipe, Trainer
+from common.engine.method import StepOutput
+from common.engine.trainer import Recipe, Trainer
 from common.nn.ema import ParameterEMA
 from ssfer.finetune import rates
 from ssfer.finetune.method import EMATeacher, FaceMix, TeacherConfig
+from ssfer.pretrain.mae import build_mae
+from ssfer.pretrain.method import MaskedPretraining, build_optimizer
 from ssfer.vit import build_vit
 
-CPU = torch.device("cpu")
 SIZE = 224
 COSINE = tuple(field.name for field in fields(rates.CosineConfig))
+PRED_STRIDE = (13, 37)
 
 
-class _Recorder(Callback):
-    """Loss, rate, logs and details of every step."""
-
-    def __init__(self):
-        self.rows: list[dict[str, Tensor]] = []
-
-    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
-        rate = torch.tensor(trainer.rate_used, dtype=torch.float64)
-        row = {**output.logs, **output.details, "loss": output.loss, "lr": rate}
-        self.rows.append({n: torch.as_tensor(v).detach().clone() for n, v in row.items()})
-
-    def stacked(self, epochs: int) -> dict[str, Tensor]:
-        """What every step has, as [E, K, …]."""
-        out = {}
-        for name in self.rows[0].keys() & self.rows[-1].keys():
-            flat = torch.stack([row[name] for row in self.rows])
-            out[name] = flat.reshape(epochs, -1, *flat.shape[1:])
-        return out
-
-
-class _Constant(Method):
-    """A parameter without gradient."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def training_step(self, batches, progress) -> StepOutput:
-        return StepOutput(0 * self.weight.sum())
-
-
-def _rates_used(schedule: Callable | None, lr: float, epochs: int, steps: int, per: str) -> Tensor:
-    method, recorder = _Constant(), _Recorder()
+def _rates_used(lr: float, recipe: Recipe, schedule=None) -> Tensor:
+    """Rates of every step [E, K] of a training whose `schedule` makes a scheduler, if any."""
+    method = Idle()
     optimizer = rates.build_optimizer(method.parameters(), lr, 0.05)
     scheduler = schedule(optimizer) if schedule else None
-    recipe = Recipe(epochs, steps, schedule_per=per)
-    Trainer(method, optimizer, scheduler, {}, recipe, CPU, callbacks=(recorder,)).fit()
-    return recorder.stacked(epochs)["lr"]
+    return train(Recorder(), method, optimizer, recipe, scheduler=scheduler)["lr"]
 
 
 @adapter("ssfer/finetune_lr")
@@ -78,10 +54,8 @@ def finetune_lr(case: Case) -> dict:
         return rates.cosine_schedule(optimizer, settings, steps)
 
     ends = [settings.rate_of_step((e + 1) * steps, steps) for e in range(p["num_epochs"])]
-    return {
-        "lr_used": _rates_used(schedule, p["lr"], p["num_epochs"], steps, "step"),
-        "lr_epoch_end": np.array(ends),
-    }
+    used = _rates_used(p["lr"], Recipe(p["num_epochs"], steps), schedule)
+    return {"lr_used": used, "lr_epoch_end": ends}
 
 
 @adapter("ssfer/semi_lr")
@@ -89,12 +63,16 @@ def semi_lr(case: Case) -> dict:
     """Rates of the semi-supervised stage as the published code has them."""
     p = case.params
     schedule = rates.semi_schedule("kfold")
-    used = _rates_used(schedule, p["lr"], p["epochs"], p["iters_per_epoch"], "epoch")
+    recipe = Recipe(p["epochs"], p["iters_per_epoch"], schedule_per="epoch")
     moved = 0 if schedule is None else p["epochs"]
-    return {"lr_used": used, "scheduler_steps_after_creation": np.int64(moved)}
+    used = _rates_used(p["lr"], recipe, schedule)
+    return {"lr_used": used, "scheduler_steps_after_creation": moved}
 
 
-# --- trajectories ---------------------------------------------------------------------------------
+@adapter("ssfer/trajectory")
+def trajectory(case: Case) -> dict:
+    """A short training of the stage that the case names."""
+    return STAGES[case.params["stage"]](case)
 
 
 class GivenFaces:
@@ -117,25 +95,20 @@ class GivenFaces:
 
 def _network(p: dict) -> nn.Module:
     size = p.get("size", SIZE)
-    model = build_vit(p["model"], num_classes=p["classes"], img_size=size)
-    fill_state_dict(model, p["fill_seed"])
-    scale_state_dict(model, p.get("scale", {}))
-    return model
+    return prepared(build_vit(p["model"], num_classes=p["classes"], img_size=size), p)
 
 
 def _images(p: dict, seed: int, number: int) -> Tensor:
     return seeded_images(number, p.get("size", SIZE), seed)
 
 
-def _labelled(case: Case, name: str) -> list[list[dict]]:
+def _labelled(case: Case, name: str) -> GivenStream:
     p = case.params
-    return [
-        [
-            {"image": _images(p, seed, len(labels)), "label": torch.from_numpy(labels.copy())}
-            for seed, labels in zip(seeds, of_epoch, strict=True)
-        ]
-        for seeds, of_epoch in zip(p["input_seeds"], case.inputs[name], strict=True)
-    ]
+
+    def batch(seed: int, labels: Tensor) -> dict:
+        return {"image": _images(p, seed, len(labels)), "label": labels}
+
+    return given_stream(batch, p["input_seeds"], case.inputs[name])
 
 
 @torch.no_grad()
@@ -143,7 +116,7 @@ def _logits(model: nn.Module, p: dict) -> Tensor:
     return model.eval()(_images(p, p["eval_seed"], 2))
 
 
-def finetune_trajectory(case: Case) -> dict:
+def finetune(case: Case) -> dict:
     """The supervised stage: FaceMix, AdamW, cosine, average of the parameters."""
     p = case.params
     model = _network(p)
@@ -152,75 +125,116 @@ def finetune_trajectory(case: Case) -> dict:
     average = ParameterEMA(method, 0.999 if p["ema_decay"] is None else p["ema_decay"])
     optimizer = rates.build_optimizer(model.parameters(), p["lr"], p["weight_decay"])
     settings = rates.CosineConfig(**{name: p[name] for name in COSINE if name in p})
-    batches = _labelled(case, "labels")
-    recorder = _Recorder()
     np.random.seed(p["numpy_seed"])
-    Trainer(
+    out = train(
+        Recorder(),
         method,
         optimizer,
-        rates.cosine_schedule(optimizer, settings, p["steps"]),
-        {"labelled": GivenStream(batches)},
         Recipe(p["epochs"], p["steps"], ema_across_epochs=True),
-        CPU,
+        {"labelled": _labelled(case, "labels")},
+        rates.cosine_schedule(optimizer, settings, p["steps"]),
         ema=average,
-        callbacks=(recorder,),
-    ).fit()
-    # The parts a step logs are means; what the case lists is per image.
-    per_image = {
-        name: torch.stack([row[name] for row in recorder.rows]) for name in recorder.rows[0]
-    }
-    out = {
-        name: value.reshape(p["epochs"], p["steps"], *value.shape[1:])
-        for name, value in per_image.items()
-    }
+    )
     out |= weight_summary(model, "weight")
     with average.applied(method):
         return {**out, **weight_summary(model, "ema_weight"), "eval_logits": _logits(model, p)}
 
 
-def semi_trajectory(case: Case) -> dict:
+def semi(case: Case) -> dict:
     """The semi-supervised stage: student, teacher, pseudo-labels."""
     p = case.params
     kept = ("threshold", "coefficient_u", "burnin_epochs", "ema_teacher", "ema_decay")
     given = {name: p[name] for name in kept if p.get(name) is not None}
     method = EMATeacher(_network(p), TeacherConfig(**given))
-    labelled, unlabelled = _labelled(case, "labels_x"), []
-    for seeds, of_epoch in zip(p["input_seeds"], case.inputs["labels_u"], strict=True):
-        unlabelled.append(
-            [
-                {
-                    "weak": _images(p, seed + 1, len(labels)),
-                    "strong": _images(p, seed + 2, len(labels)),
-                    "label": torch.from_numpy(labels.copy()),
-                }
-                for seed, labels in zip(seeds, of_epoch, strict=True)
-            ]
-        )
-    recorder = _Recorder()
+
+    def unlabelled(seed: int, true_label: Tensor) -> dict:
+        weak, strong = (_images(p, seed + k, len(true_label)) for k in (1, 2))
+        return {"weak": weak, "strong": strong, "label": true_label}
+
+    streams = {
+        "labelled": _labelled(case, "labels_x"),
+        "unlabelled": given_stream(unlabelled, p["input_seeds"], case.inputs["labels_u"]),
+    }
     decay = p.get("weight_decay", 0.05)
-    Trainer(
-        method,
-        rates.build_optimizer(method.model.parameters(), p["lr"], decay),
-        None,
-        {"labelled": GivenStream(labelled), "unlabelled": GivenStream(unlabelled)},
-        Recipe(p["epochs"], p["steps"]),
-        CPU,
-        callbacks=(recorder,),
-    ).fit()
+    optimizer = rates.build_optimizer(method.model.parameters(), p["lr"], decay)
     number = case.inputs["labels_u"].shape[-1]
-    nothing = {
+    nothing = {  # what a step of the burn-in, which labels nothing, is listed with
         "pseudo_label": torch.full((number,), -1),
         "mask": torch.zeros(number, dtype=torch.bool),
         "score": torch.zeros(number),
     }
-    recorder.rows = [{**nothing, **row} for row in recorder.rows]
-    out = recorder.stacked(p["epochs"])
-    out |= {"pseudo": out["pseudo_label"], "max_probs": out["score"]}
-    out |= weight_summary(method.model, "weight")
-    average = weight_summary(method.teacher, "ema_weight")
+    recorder, recipe = Recorder(nothing=nothing), Recipe(p["epochs"], p["steps"])
+    out = train(recorder, method, optimizer, recipe, streams)
     return {
         **out,
-        **average,
+        "pseudo": out["pseudo_label"],
+        "max_probs": out["score"],
+        **weight_summary(method.model, "weight"),
+        **weight_summary(method.teacher, "ema_weight"),
         "eval_logits_ema": _logits(method.teacher, p),
         "eval_logits_live": _logits(method.model, p),
     }
+
+
+class _Pretraining(Recorder):
+    """Keeps what the autoencoder makes of given images after every epoch, and the updates."""
+
+    def __init__(self, p: dict):
+        super().__init__(seeded_images(p["batch"], p["size"], p["eval_seed"]))
+        self.noise_seed = p["eval_noise_seed"]
+        self.updates: list[int] = []
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        super().on_step_end(trainer, output)
+        if all(p.grad is None for p in trainer.method.parameters()):
+            self.updates.append(len(self.steps))
+
+    @torch.no_grad()
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        super().on_epoch_end(trainer, row)
+        method, (rows, columns) = trainer.method.eval(), PRED_STRIDE
+        torch.manual_seed(self.noise_seed)
+        loss, prediction, _ = method.model(self.images, method.mask_ratio)
+        method.train()
+        self.note(row["epoch"] - 1, eval_loss=loss, eval_pred=prediction[:, ::rows, ::columns])
+
+
+class _SeededNoise(MaskedPretraining):
+    """Seeds the generator before every forward, as the case was measured."""
+
+    def __init__(self, model, mask_ratio: float, noise_seed: int):
+        super().__init__(model, mask_ratio)
+        self.noise_seed = noise_seed
+
+    def training_step(self, batches, progress) -> StepOutput:
+        torch.manual_seed(self.noise_seed + progress.global_step)
+        return super().training_step(batches, progress)
+
+
+def pretrain(case: Case) -> dict:
+    """Pre-training; every step's images have a seed of their own, counted through all epochs."""
+    p = case.params
+    model = prepared(build_mae(p["model"].removeprefix("mae_"), **p.get("kwargs", {})), p)
+    method = _SeededNoise(model, p["mask_ratio"], p["noise_seed"])
+    optimizer, scheduler = build_optimizer(
+        model, p["lr"], p["weight_decay"], p["warmup_epochs"], p["epochs"]
+    )
+    seeds = p["input_seed"] + np.arange(p["epochs"] * p["steps"]).reshape(p["epochs"], -1)
+    faces = given_stream(
+        lambda seed: {"image": seeded_images(p["batch"], p["size"], int(seed))}, seeds
+    )
+    recipe = Recipe(
+        p["epochs"],
+        p["steps"],
+        schedule_per="epoch",
+        accumulate=p["accum_iter"],
+        mean_gradients=False,
+    )
+    recorder = _Pretraining(p)
+    out = train(recorder, method, optimizer, recipe, {"faces": faces}, scheduler)
+    listed = {"mask": out["mask"].bool(), "epoch_mean_loss": out["epoch_loss"]}
+    listed["update_after_step"] = np.array(recorder.updates, dtype=np.int64)
+    return {**out, **weight_summary(model, "weight"), **listed}
+
+
+STAGES = {"pretrain": pretrain, "finetune": finetune, "semi": semi}

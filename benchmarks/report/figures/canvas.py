@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import matplotlib
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-INK, GRID = "#010203", "#040506"
+STYLE = Path(__file__).parents[1] / "templates" / "figures.mplstyle"
+INK, GRID = "#010203", "#040506"  # as in the style
 SERIES = tuple(f"#0708{n:02x}" for n in range(6))
 """Colours that stand for others until :func:`finish` puts those in."""
 PRINTED = ("#1f2328", "#d5d9de", "#0b62c4", "#b3450a", "#14743f", "#8a3ab9", "#a8123e", "#4d5a66")
@@ -50,32 +52,16 @@ def styled(name: str, width: float, height: float) -> Iterator[Figure]:
 
     What is drawn within the block depends on nothing but its numbers and `name`.
     """
-    style = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "text.color": INK,
-        "axes.labelcolor": INK,
-        "axes.edgecolor": INK,
-        "xtick.color": INK,
-        "ytick.color": INK,
-        "grid.color": GRID,
-        "legend.frameon": False,
-    }
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context({"svg.hashsalt": name}, STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.patch.set_alpha(0)
         yield figure
 
 
 def prepare(axes: Axes, title: str = "") -> Axes:
-    """Grid, open frame and a small title on the left."""
+    """Axes on the page's own ground, with a title."""
     axes.patch.set_alpha(0)
-    axes.set_axisbelow(True)
-    axes.grid(True, linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(plain(title), fontsize=9, loc="left")
+    axes.set_title(plain(title))
     return axes
 
 
@@ -137,8 +123,5 @@ def file_name(name: str) -> str:
 
 def csv_text(header: list[str], rows: list[list]) -> str:
     """Rows as CSV with ``\\n`` line ends."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
+    frame = pd.DataFrame(rows, columns=header, dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.results_file import Results
+from benchmarks.ground.statistics import Tone
 from benchmarks.report.figures.canvas import (
     INK,
     SERIES,
@@ -15,8 +17,6 @@ from benchmarks.report.figures.canvas import (
 )
 from benchmarks.report.tables.evidence import name_of, speed_table
 from benchmarks.report.tables.table import NONE
-from benchmarks.results_file import Results
-from benchmarks.statistics import Tone
 
 COLOURS = {Tone.GOOD: SERIES[0], Tone.BAD: SERIES[4], Tone.OPEN: SERIES[5]}
 

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.report.collect import Run, mapping
+from benchmarks.ground.reading import mapping
+from benchmarks.report.collect import Run
 from benchmarks.report.figures.canvas import (
     INK,
     SERIES,
@@ -159,8 +160,8 @@ def scatter(run: Run) -> Drawing | None:
             zip(figure.subplots(1, 2), DIMENSIONS, strict=True)
         ):
             truth, guess = (table[c].to_numpy(float) for c in (f"true_{dimension}", dimension))
-            known = np.isfinite(truth) & np.isfinite(guess)
-            truth, guess = truth[known], guess[known]
+            finite = np.isfinite(truth) & np.isfinite(guess)
+            truth, guess = truth[finite], guess[finite]
             prepare(axes, _agreement(dimension, truth, guess))
             axes.scatter(truth, guess, s=9, color=SERIES[number], linewidths=0, alpha=0.65)
             if len(truth):

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.results_file import Results
+from benchmarks.ground.statistics import Tone
 from benchmarks.report.collect import Run
 from benchmarks.report.history import History, Point
 from benchmarks.report.tables.table import BAD, EMPTY, Cell, Table, cell
-from benchmarks.results_file import Results
-from benchmarks.statistics import Tone
 
 PAPERS = {
     "s2ver": "S2-VER (ECCV 2022)",

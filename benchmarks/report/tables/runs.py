@@ -6,7 +6,8 @@ import json
 import shlex
 from typing import Any
 
-from benchmarks.report.collect import Run, mapping
+from benchmarks.ground.reading import mapping
+from benchmarks.report.collect import Run
 from benchmarks.report.tables.table import HEADLINE, NONE, Table, cell, duration, number, score
 from common.metrics.protocols import MEANING
 

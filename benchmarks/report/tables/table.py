@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from benchmarks.results_file import is_number
+from benchmarks.ground.results_file import is_number
 
 NONE = "–"
 HEADLINE = "★"

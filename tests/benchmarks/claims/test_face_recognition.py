@@ -55,5 +55,5 @@ def test_ada_cm_starts_from_the_weights(tmp_path):
 
 def test_only_the_published_start_is_from_people():
     """The comparison named after the paper starts as the paper does; the other from nothing."""
-    starts = {name: c.start for name, c in semi_supervision.COMPARISONS.items()}
+    starts = {name: c["start"] for name, c in semi_supervision.FewLabels.comparisons.items()}
     assert starts["adacm"] == "people" and starts["adacm_from_scratch"] == "random"

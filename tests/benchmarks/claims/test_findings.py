@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from benchmarks import results_file
 from benchmarks.claims import command, toy
 from benchmarks.claims import findings as claims
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import Results, drawn
+from benchmarks.ground.statistics import Verdict
 from benchmarks.ledger import measured
 from benchmarks.ledger import rows as ledger
-from benchmarks.results_file import Results, drawn
-from benchmarks.statistics import Verdict
 from common.cli import UserError
 
 CLAIM = next(c for c in claims.CLAIMS if c.name == "s2ver-above-fixmatch")

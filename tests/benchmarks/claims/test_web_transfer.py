@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import results_file
 from benchmarks.claims import base, web_transfer
+from benchmarks.ground import results_file
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,9 @@ def test_every_arm_has_its_figure(result):
 def test_one_seed_gives_no_verdict(result):
     _, found = result
     table, arms = base.table(results_file.parse(found, "result")), found["arms"]
-    for claim, (text, better, worse) in zip(found["comparisons"], web_transfer.PAIRS, strict=True):
+    for claim, (text, better, worse) in zip(
+        found["comparisons"], web_transfer.WebTransfer.statements, strict=True
+    ):
         expected = arms[better]["1"]["accuracy"] - arms[worse]["1"]["accuracy"]
         assert claim["differences"] == [pytest.approx(expected)]
         assert claim["verdict"] == "undecided: one seed"

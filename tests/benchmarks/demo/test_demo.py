@@ -10,8 +10,8 @@ from benchmarks.__main__ import main
 from benchmarks.demo import command as demo
 from benchmarks.demo import trainings as demo_trainings
 from benchmarks.demo.trainings import QUICK, TRAININGS, Training
+from benchmarks.ground.results_file import DRAWN
 from benchmarks.report.tables import evidence
-from benchmarks.results_file import DRAWN
 
 PAPERS = set(evidence.PAPERS)
 

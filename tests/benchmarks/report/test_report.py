@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import results_file
 from benchmarks.__main__ import main
+from benchmarks.ground import results_file
+from benchmarks.ground.results_file import DRAWN, Results, compared, drawn
+from benchmarks.ground.statistics import Verdict
 from benchmarks.report import collect
 from benchmarks.report.tables import runs as run_tables
 from benchmarks.report.tables import table as tables
-from benchmarks.results_file import DRAWN, Results, compared, drawn
-from benchmarks.statistics import Verdict
 from common.metrics.protocols import four_protocols
 
 CLASSES = ["awe", "<b>fear</b>"]

@@ -6,7 +6,9 @@ import json
 import pytest
 
 from benchmarks.report import browser
-from benchmarks.report.command import write_report
+from benchmarks.report.collect import find_runs
+from benchmarks.report.command import write
+from benchmarks.report.content import build
 from tests.benchmarks.report.test_report import make_run
 from tests.benchmarks.report.test_report_evidence import CLAIM, FINDING, PARITY
 
@@ -66,7 +68,7 @@ def page(tmp_path_factory):
         }
         for number in range(60)
     ]
-    return write_report(folder, PARITY, [CLAIM, FINDING], [folder / "runs"], rows)
+    return write(build(find_runs([folder / "runs"]), PARITY, [CLAIM, FINDING], rows), folder)
 
 
 @pytest.fixture(scope="module", params=SIZES)

@@ -8,16 +8,17 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.claims.findings import Finding
+from benchmarks.ground.results_file import DRAWN
+from benchmarks.ground.statistics import Verdict
 from benchmarks.ledger.list import all_rows
 from benchmarks.report import collect, history
 from benchmarks.report.collect import Run
-from benchmarks.report.command import write_report
+from benchmarks.report.command import write
+from benchmarks.report.content import build
 from benchmarks.report.figures import evidence as evidence_figures
 from benchmarks.report.history import Point
 from benchmarks.report.pages import spark
 from benchmarks.report.tables import evidence
-from benchmarks.results_file import DRAWN
-from benchmarks.statistics import Verdict
 from common.cli import UserError
 
 CLAIM = Finding(
@@ -105,7 +106,7 @@ def test_summary_counts_per_paper_and_leaves_out_what_is_unknown():
 
 
 def test_failures_come_first_and_text_is_escaped(tmp_path):
-    page = write_report(tmp_path / "out", PARITY, [CLAIM], rows=ROWS)
+    page = write(build([], PARITY, [CLAIM], ROWS), tmp_path / "out")
     html = page.read_text()
     alert = html[html.index('class="alert"') : html.index("<nav")]
     assert "2 failures" in alert
@@ -121,7 +122,7 @@ def test_failures_come_first_and_text_is_escaped(tmp_path):
 def test_junit_says_what_failed_and_what_was_skipped(tmp_path):
     bell = Finding("x", "s2ver", "bell \a", "last", Verdict.UNDECIDED)
     claims = [CLAIM, FINDING, bell]
-    write_report(tmp_path, PARITY, claims, rows=ROWS)
+    write(build([], PARITY, claims, ROWS), tmp_path)
     root = ElementTree.parse(tmp_path / "report.xml").getroot()
     suites = {suite.get("name"): suite for suite in root}
     counts = {n: (s.get("tests"), s.get("failures"), s.get("skipped")) for n, s in suites.items()}
@@ -138,7 +139,7 @@ def test_junit_says_what_failed_and_what_was_skipped(tmp_path):
 
 
 def test_json_holds_the_evidence_and_no_nan(tmp_path):
-    write_report(tmp_path, PARITY, [dataclasses.replace(FINDING, mean=float("nan"))], rows=ROWS)
+    write(build([], PARITY, [dataclasses.replace(FINDING, mean=float("nan"))], ROWS), tmp_path)
     content = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     assert content["failures"] == ["Parity fails: s2ver/step, 1 of 2 cases"]
     assert content["claims"][0]["interval_95"] == [0.1, 0.3]
@@ -214,7 +215,7 @@ def test_scatter_and_diagnostics_carry_their_data(tmp_path):
     (run / "pseudo_labels.csv").write_text(table + "1,awe,4,0.5,,0.9,0.7\n2,awe,4,0.75,1,0.9,0.8\n")
     header = "path,valence,true_valence,arousal,true_arousal\n"
     (run / "test_va_predictions.csv").write_text(header + "/home/me/a.png,5,6,4,4\nb.png,1,2,3,4\n")
-    html = write_report(tmp_path / "out", runs=[run]).read_text()
+    html = write(build(collect.find_runs([run])), tmp_path / "out").read_text()
     assert "Pseudo-labels of r by class" in html and "Valence and arousal of r" in html
     data = (tmp_path / "out" / "figures" / "va_r.csv").read_text()
     assert data.startswith("valence,true_valence,arousal,true_arousal\n5,6,4,4\n")

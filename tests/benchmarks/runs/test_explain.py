@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from benchmarks.ground.results_file import ROOT
 from benchmarks.ledger import rows as ledger
-from benchmarks.results_file import ROOT
 from benchmarks.runs import explain, programs
 from common import quirks
 from common.cli import UserError

@@ -66,6 +66,15 @@ def test_two_stages_are_one_job(tmp_path):
     assert [stage.words[6] for stage in job.stages] == ["one_stage", "two_stage"]
 
 
+@pytest.mark.parametrize("paper", ["s2ver", "adacm", "ssfer", "dimva"])
+def test_a_stage_goes_on_from_the_checkpoint_of_its_own_run(tmp_path, paper):
+    rows = [row for row in ROWS if row.paper == paper]
+    for stage in [stage for job in plan(tmp_path, rows, "smoke") for stage in job.stages]:
+        assert tmp_path / "out" in stage.folder.parents
+        assert str(stage.folder / LAST) in stage.resume and "--resume" in stage.resume
+        assert "--resume" not in stage.words
+
+
 def test_missing_data_blocks_with_the_doctors_sentence(tmp_path, in_process):
     words = ["--paper", "adacm", "--only", "adacm/main/rafdb-4000", "--profile", "paper"]
     words += ["--data-root", tmp_path / "none", "--out", tmp_path / "out", "--seeds", "1"]

@@ -3,7 +3,7 @@
 import torch
 from PIL import Image
 
-from benchmarks import results_file
+from benchmarks.ground import results_file
 from benchmarks.speed import loading
 from benchmarks.speed.command import main
 from common.data.dataset import ViewDataset, seeded

@@ -8,7 +8,7 @@ import io
 import tokenize
 from pathlib import Path
 
-from benchmarks.results_file import ROOT
+from benchmarks.ground.results_file import ROOT
 
 PACKAGES = ("common", "s2ver", "adacm", "dimva", "ssfer", "webemotion", "benchmarks", "tests")
 LAYOUT = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks import statistics
-from benchmarks.statistics import Tone, Verdict
+from benchmarks.ground import statistics
+from benchmarks.ground.statistics import Tone, Verdict
 
 
 def test_bootstrap_needs_two_and_repeats():

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from benchmarks import regression
 from benchmarks.claims import toy
 from benchmarks.claims.findings import CLAIMS, Finding
-from benchmarks.statistics import Verdict
+from benchmarks.ground.statistics import Verdict
+from benchmarks.upkeep import regression
 
 BASELINE = {
     "commit": "0123456789abcdef",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,11 @@ def build_parser(name: str, text: str | None) -> argparse.ArgumentParser:
         description=text,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def fits(name: str, pattern: str | None) -> bool:
+    """Whether a name fits a shell pattern; without one every name does."""
+    return not pattern or fnmatch.fnmatchcase(name, pattern)
 
 
 def words(template: str, **values: Any) -> list[str]:

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from benchmarks import regression
 from benchmarks.claims import command, findings
-from benchmarks.report.command import write_report
+from benchmarks.report.command import write
+from benchmarks.report.content import build
+from benchmarks.upkeep import regression
 from s2ver import objective
 
 CLAIM = "s2ver-above-supervised"
@@ -46,7 +47,7 @@ def test_broken_loss_is_seen_by_all_three(broken, tmp_path):
     rows = {row.row for row in regression.compare(baseline(), parity, found)}
     assert f"claim/{CLAIM}" in rows and any(row.startswith("parity/s2ver_step") for row in rows)
 
-    page = write_report(tmp_path, parity=parity, claims=found)
+    page = write(build([], parity, found), tmp_path)
     shown = page.read_text(encoding="utf-8")
     failed = next(case for case in parity["cases"] if case["status"] == "failed")
     assert failed["kind"] in shown and found[0].statement in shown

@@ -7,6 +7,7 @@ seed, and the paired differences that a claim rests on. Every reader takes it fr
 from __future__ import annotations
 
 import ast
+import datetime
 import functools
 import json
 import subprocess
@@ -15,12 +16,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from benchmarks.statistics import Effect, Verdict, overall, paired
+from benchmarks.ground.statistics import Effect, Verdict, overall, paired
 from common.cli import UserError
 from common.engine.run_folder import DRAWN
 from common.files import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 LABORATORY = "laboratory"
 """Stands for the paper in measurements that belong to none."""
@@ -36,7 +37,8 @@ class Comparison:
         claim: the statement in a sentence.
         better, worse: names of arms; the claim says the first is above the second.
         metric: key of the compared values.
-        seeds, differences, mean, interval_95, verdict: see :class:`benchmarks.statistics.Effect`.
+        seeds, differences, mean, interval_95, verdict: see
+            :class:`benchmarks.ground.statistics.Effect`.
     """
 
     claim: str
@@ -124,6 +126,12 @@ class Results:
 
 
 FIELDS = {f.name for f in fields(Results)}
+
+
+def made(environment: dict[str, Any], **fields: Any) -> Results:
+    """Results of today, at the commit of the environment they were measured in."""
+    commit, today = environment.get("commit") or UNKNOWN, datetime.date.today().isoformat()
+    return Results(environment=environment, commit=commit, date=today, **fields)
 
 
 def is_number(value: Any) -> bool:

@@ -1,10 +1,10 @@
 """``python -m benchmarks regression``: parity and smoke claims against the committed baseline.
 
-``benchmarks/baseline.json`` holds, for every parity case, whether it passed, and for every claim
-that has a toy the mean difference over its seeds with the noise it may move by. A case that passed
-and no longer does, a case or claim that is gone, and a claim that moved against its statement by
-more than its noise are regressions: the row, by how much, and the commit of the baseline are
-printed, and the exit code is 1.
+``baseline.json`` beside this file holds, for every parity case, whether it passed, and for every
+claim that has a toy the mean difference over its seeds with the noise it may move by. A case that
+passed and no longer does, a case or claim that is gone, and a claim that moved against its
+statement by more than its noise are regressions: the row, by how much, and the commit of the
+baseline are printed, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 
 import torch
 
-from benchmarks import results_file
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings, toy
 from benchmarks.claims.findings import Finding
-from benchmarks.commands import build_parser, command
+from benchmarks.ground import results_file
+from benchmarks.ground.commands import build_parser, command
 from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
 from benchmarks.parity.command import Result
@@ -78,11 +78,7 @@ def measure_parity(jobs: int, only: str | None = None) -> dict[str, Any]:
 
 def _case(path: Path) -> Result:
     torch.set_num_threads(1)
-    try:
-        case = parity_cases.load_case(path)
-    except parity_cases.UnreadableCase as error:
-        return Result(path.stem, "", "unreadable", message=str(error))
-    return parity_command.run_case(case)
+    return parity_command.run_file(path)
 
 
 def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[Finding]:

@@ -1,0 +1,1 @@
+"""What every command stands on: its frame, results files, intervals and verdicts."""

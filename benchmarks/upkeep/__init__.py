@@ -1,0 +1,1 @@
+"""Looking after the repository: regressions against a committed baseline, and its size."""
