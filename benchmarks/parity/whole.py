@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict, scale_state_dict
+from benchmarks.parity.measure import fill_state_dict, scale_state_dict
 from common.engine.experiment import Experiment
 from common.engine.trainer import Callback, Trainer
 

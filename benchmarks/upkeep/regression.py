@@ -177,6 +177,10 @@ def _head() -> str:
     return (results_file.git("rev-parse", "HEAD") or results_file.UNKNOWN).strip()
 
 
+def _parity(args) -> dict:
+    return read_parity(args.parity) if args.parity else measure_parity(args.jobs)
+
+
 @command
 def main(argv: list[str]) -> int:
     """Compare; 1 when something regressed."""
@@ -185,15 +189,19 @@ def main(argv: list[str]) -> int:
     add("--baseline", type=Path, default=BASELINE, help="what to compare with")
     add("--write", action="store_true", help="make the baseline from what is measured now")
     add("--parity", type=Path, metavar="FILE", help="take parity from there (parity --json)")
+    add("--claims_only", action="store_true", help="leave parity out, where tests have just run it")
     add("--jobs", type=count, default=2, help="processes for the parity cases")
     add("--json", type=Path, metavar="FILE", help="also write what was measured and found")
     args = parser.parse_args(argv)
     baseline = None if args.write else read_baseline(args.baseline)
-    parity = read_parity(args.parity) if args.parity else measure_parity(args.jobs)
+    if args.claims_only and args.write:
+        raise UserError("--write makes the whole baseline; leave --claims_only out.")
+    parity = None if args.claims_only else _parity(args)
     measured = measure_claims()
     print(findings.table(measured))
-    counts = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)
-    print(f"parity: {counts}")
+    if parity:
+        counts = ", ".join(f"{parity[status]} {status}" for status in parity_command.STATUSES)
+        print(f"parity: {counts}")
     if args.write:
         write_json(args.baseline, baseline_of(parity, measured, _head()))
         print(f"baseline: {args.baseline}")

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.__main__ import main
 from benchmarks.parity import registry
-from benchmarks.parity.fill import fill_state_dict, filled_state, scale_state_dict
+from benchmarks.parity.measure import fill_state_dict, filled_state, scale_state_dict
 
 NAN, INF = math.nan, math.inf
 

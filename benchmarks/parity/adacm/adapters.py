@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,12 @@ from adacm import data, objective
 from adacm.method import AdaCM, AdaCMConfig, MarginEvaluator
 from adacm.model import UnitNormResNet
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import (
     also_named,
     augmented,
     copies,
     each_batch,
+    fill_state_dict,
     forward_summary,
     gradient,
     module_of,
@@ -158,14 +159,14 @@ adapter("adacm/randaugment")(augmented)
 @adapter("adacm/transform")
 def transform(case: Case) -> dict:
     """Every view of one image file, through the datasets that training reads."""
-    p = case.params
+    p, args = case.params, Namespace(channel_order="bgr", cache=None)
     with one_image(case.inputs["image"], CLASSES, 4) as manifest:
         seed_all(p)
-        labelled = data.dataset(manifest, data.labelled_views(), "bgr")[0]
+        labelled = data.dataset(args, manifest, data.labelled_views(), manifest)[0]
         seed_all(p)
-        unlabelled = data.dataset(manifest, data.unlabelled_views(), "bgr", hide=True)[0]
+        unlabelled = data.dataset(args, manifest, data.unlabelled_views(), manifest, hide=True)[0]
         following = next_random()
-        test = data.dataset(manifest, data.test_views(), "bgr")[0]
+        test = data.dataset(args, manifest, data.test_views(), manifest)[0]
     seen = {"labelled": labelled["weak"], "eval": test["image"]}
     seen |= {name: unlabelled[name] for name in ("weak0", "weak1", "strong")}
     labels = [item["label"] for item in (labelled, unlabelled, test)]

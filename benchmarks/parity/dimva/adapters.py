@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import (
+    fill_state_dict,
     forward_summary,
     gradient,
     one_image,

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict
 from benchmarks.parity.measure import (
     also_named,
     augmented,
     each_batch,
+    fill_state_dict,
     forward_summary,
     next_random,
     one_image,

@@ -7,8 +7,15 @@ import torch
 from torch import nn
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict
-from benchmarks.parity.measure import Idle, copies, module_of, stacked, tensors, text
+from benchmarks.parity.measure import (
+    Idle,
+    copies,
+    fill_state_dict,
+    module_of,
+    stacked,
+    tensors,
+    text,
+)
 from benchmarks.parity.registry import adapter
 from benchmarks.parity.ssfer.stages import GivenFaces
 from common.engine.evaluate import ClassificationEvaluator

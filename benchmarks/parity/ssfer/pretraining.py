@@ -9,8 +9,14 @@ import torch
 from PIL import Image
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict, filled_state
-from benchmarks.parity.measure import layout, seeded_images, tensors, text
+from benchmarks.parity.measure import (
+    fill_state_dict,
+    filled_state,
+    layout,
+    seeded_images,
+    tensors,
+    text,
+)
 from benchmarks.parity.registry import adapter
 from ssfer import positions, views
 from ssfer.checkpoints import fit_state

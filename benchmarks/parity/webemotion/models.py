@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 from benchmarks.parity.cases import Case
-from benchmarks.parity.fill import fill_state_dict
-from benchmarks.parity.measure import seeded_images
+from benchmarks.parity.measure import fill_state_dict, seeded_images
 from benchmarks.parity.registry import adapter
 from webemotion import data
 from webemotion.catalogue import LOADERS
