@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from common.cli import entry_point
+from common.cli import command
 
 COMMANDS = {
     "claims": ("claims.command", "the papers' statements on data that can be held here"),
@@ -33,7 +33,9 @@ COMMANDS = {
 """Command -> its module, and what it does."""
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Run a command; mistakes of the user come out as one sentence and exit code 2."""
     listing = "\n".join(f"  {name:<18}{text}" for name, (_, text) in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
@@ -47,15 +49,5 @@ def _run(argv: list[str]) -> int:
     return importlib.import_module(f"benchmarks.{module}").main(argv[1:])
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; mistakes of the user come out as one sentence and exit code 2."""
-    return entry_point(_run, argv)
-
-
-def cli() -> None:
-    """The installed script ``emotionlab-benchmarks``."""
-    raise SystemExit(main())
-
-
 if __name__ == "__main__":
-    cli()
+    raise SystemExit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import sys
@@ -67,6 +68,19 @@ def entry_point(run: Callable[[list[str]], int | None], argv: list[str] | None =
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def command(run: Callable[[list[str]], int | None]) -> Callable[[list[str] | None], int]:
+    """A function of the words after the command, as a ``main`` that tells a user's mistakes.
+
+    Without words it takes those of the process; see :func:`entry_point`.
+    """
+
+    @functools.wraps(run)
+    def main(argv: list[str] | None = None) -> int:
+        return entry_point(run, argv)
+
+    return main
 
 
 def choose_device(device: str = "auto", gpu: int | None = None) -> torch.device:

@@ -29,6 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.chmod(0o644)
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())  # on the disk before it has the name
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from common.cli import UserError, entry_point
+from common.cli import UserError, command
 from common.readme import sync_block
 
 BEGIN, END = "<!-- quirks:begin -->", "<!-- quirks:end -->"
@@ -199,7 +199,9 @@ def sync_readme(readme: str | Path, quirks: list[Quirk], write: bool) -> bool:
     return sync_block(Path(readme), BEGIN, END, markdown_table(quirks), write)
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Run ``python -m common.quirks``: 0 all current, 1 a table is stale, 2 nothing to read."""
     parser = argparse.ArgumentParser(
         prog="python -m common.quirks",
         description="Compare (check) or rewrite (write) the fidelity tables of all READMEs.",
@@ -228,11 +230,6 @@ def _run(argv: list[str]) -> int:
             file=sys.stderr,
         )
     return 1 if stale else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run ``python -m common.quirks``: 0 all current, 1 a table is stale, 2 nothing to read."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

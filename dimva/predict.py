@@ -13,7 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import pandas as pd
 import torch
 
-from common.cli import UserError, choose_device, entry_point, log_to
+from common.cli import UserError, choose_device, command, log_to
 from common.data.check import decode_errors
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
@@ -123,7 +123,9 @@ def _posix(name: str) -> str:
     return Path(name).as_posix()
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Predict; returns the exit code."""
     log_to()
     args = build_parser().parse_args(argv)
     if (args.truth is None) != (args.figure is None):
@@ -143,11 +145,6 @@ def _run(argv: list[str]) -> int:
         _draw(predicted, left_out, args)
         print(f"figure: {args.figure}")
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Predict; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from common.cli import UserError, entry_point, log_to
+from common.cli import UserError, command, log_to
 from common.files import replacing
 from common.flags import count
 from ssfer.checkpoints import HEAD, Report, fit_state, read_weights
@@ -89,7 +89,9 @@ def _network(state: dict[str, Tensor], target: str, model: str, input_size: int)
     return build_vit(model, classes, input_size)
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Convert a file; returns the exit code."""
     log_to()
     args = build_parser().parse_args(argv)
     if args.out.suffix != ".safetensors":
@@ -115,11 +117,6 @@ def _write(state: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> No
             save_file(state, part, metadata)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}.") from None
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Convert a file; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

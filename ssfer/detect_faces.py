@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from common.cli import UserError, entry_point, log_to
+from common.cli import UserError, command, log_to
 from common.data.dataset import open_rgb
 from common.datasets.readers.folder import images_below
 from ssfer import views
@@ -30,7 +30,9 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Find faces; returns the exit code."""
     log_to()
     args = build_parser().parse_args(argv)
     images = images_below(args.images) if args.images.is_dir() else []
@@ -53,11 +55,6 @@ def _run(argv: list[str]) -> int:
     if args.detector == "none":
         print(f"no detector: {faces.NO_DETECTOR}")
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Find faces; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from torch import nn
 
-from common.cli import UserError, choose_device, entry_point, log_to
+from common.cli import UserError, choose_device, command, log_to
 from common.data.check import refuse_oblong
 from common.data.manifest import Manifest
 from common.engine.evaluate import collect_logits
@@ -243,7 +243,9 @@ def _manifest(args) -> Manifest:
     return manifest
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Evaluate; 0, or 1 when an accuracy is outside the tolerance of ``--expect``."""
     log_to()
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
@@ -295,11 +297,6 @@ def _judge(rows: list[dict], args) -> int:
             file=sys.stderr,
         )
     return OUTSIDE if off else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Evaluate; 0, or 1 when an accuracy is outside the tolerance of ``--expect``."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from benchmarks.baselines.mean_teacher import MeanTeacher
 from benchmarks.baselines.pseudo_label import PseudoLabel
 from benchmarks.baselines.pseudo_labels import Baseline
 from benchmarks.baselines.supervised import Supervised
-from common.cli import entry_point
+from common.cli import command
 from common.engine.experiment import Experiment
 from common.flags import Parser
 from s2ver import data
@@ -65,7 +65,9 @@ def experiment(name: str) -> Experiment:
     )
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Train a baseline; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.baselines",
         description="Train a baseline. All other flags are those of python s2ver/main.py and a "
@@ -73,11 +75,6 @@ def _run(argv: list[str]) -> int:
     )
     parser.add_argument("method", choices=METHODS)
     return experiment(parser.parse_args(argv[:1]).method).run(argv[1:])
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Train a baseline; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

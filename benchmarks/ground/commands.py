@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import functools
-from collections.abc import Callable
 from typing import Any
 
-from common.cli import entry_point
+from common.cli import command
 
-Main = Callable[[list[str] | None], int]
-
-
-def command(run: Callable[[list[str]], int]) -> Main:
-    """A function of the words after the command, as a ``main`` that tells a user's mistakes.
-
-    Without words it takes those of the process; see :func:`common.cli.entry_point`.
-    """
-
-    @functools.wraps(run)
-    def main(argv: list[str] | None = None) -> int:
-        return entry_point(run, argv)
-
-    return main
+__all__ = ["build_parser", "command", "fits", "words"]
 
 
 def build_parser(name: str, text: str | None) -> argparse.ArgumentParser:

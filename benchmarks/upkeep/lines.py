@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import io
 import tokenize
 from pathlib import Path
 
+from benchmarks.ground.commands import build_parser, command
 from benchmarks.ground.results_file import ROOT
+from common.readme import sync_block
 
 PACKAGES = ("common", "s2ver", "adacm", "dimva", "ssfer", "webemotion", "benchmarks", "tests")
+AUTHORS = {"s2ver": 1925, "adacm": 732, "dimva": 702, "ssfer": 1062, "webemotion": 13979}
+BEGIN, END = "<!-- lines:begin -->", "<!-- lines:end -->"
 LAYOUT = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -37,17 +40,22 @@ def count(source: str) -> int:
 
 
 def table(root: Path = ROOT) -> str:
-    """A Markdown table: files and lines of every package."""
-    rows = ["| package | files | lines |", "|---|---:|---:|"]
+    """A Markdown table: files and lines of every package, beside the authors' own."""
+    rows = ["| package | files | lines | the authors' own |", "|---|---:|---:|---:|"]
     for package in PACKAGES:
         lines = [count(p.read_text(encoding="utf-8")) for p in (root / package).rglob("*.py")]
-        rows.append(f"| {package} | {len(lines)} | {sum(lines)} |")
+        rows.append(f"| {package} | {len(lines)} | {sum(lines)} | {AUTHORS.get(package, '')} |")
     return "\n".join(rows)
 
 
+@command
 def main(argv: list[str]) -> int:
-    """Print the table."""
-    argparse.ArgumentParser(prog="python -m benchmarks lines", description=__doc__).parse_args(argv)
+    """Print the table, or put it into a page."""
+    parser = build_parser("lines", __doc__)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put it between its marks there")
+    args = parser.parse_args(argv)
+    if args.write:
+        sync_block(args.write, BEGIN, END, table(), write=True)
     print(table())
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common.cli import entry_point
+from common.cli import command
 from common.datasets import folders, labels, split
 from common.datasets.catalogue import DATASETS, STANDINS
 from common.datasets.doctor import command as doctor
@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     bass.add_argument("--arousal_cut", type=float, default=MIDPOINT, help="aroused from here on")
     for name in sorted(DATASETS.keys() - {"bass"}):
         _add_archives(downloads.add_parser(name, help=f"{name}, from its archives"))
-    for command in (doctor, split, folders, labels, stats):
-        command.add(commands)
+    for tool in (doctor, split, folders, labels, stats):
+        tool.add(commands)
     return parser
 
 
@@ -69,7 +69,9 @@ def _add_archives(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_check", action="store_true", help="keep what cannot be read too")
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Run a data command; returns the exit code."""
     parsed = _parser().parse_args(argv)
     if "run" in parsed:
         return parsed.run(parsed)
@@ -87,15 +89,5 @@ def _run(argv: list[str]) -> int:
     return 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a data command; returns the exit code."""
-    return entry_point(_run, argv)
-
-
-def cli() -> None:
-    """The installed script ``emotionlab-data``."""
-    raise SystemExit(main())
-
-
 if __name__ == "__main__":
-    cli()
+    raise SystemExit(main())

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import pickle
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from common.cli import UserError
-
-if TYPE_CHECKING:
-    from common.engine.trainer import Trainer
+from common.files import replacing
 
 
 def save(state: dict, path: Path) -> None:
     """Write `state` to `path` in one step: a reader sees the old file or the new one."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's are for the owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as part, open(part, "wb") as file:
+        torch.save(state, file)
 
 
 def load(path: Path) -> dict:
@@ -79,7 +64,7 @@ class AuthorsCheckpoint:
 
     name: str
     keys: frozenset[str]
-    load: Callable[[Trainer, dict, Path], None]
+    load: Callable[..., None]
     flags: str
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from common.cli import UserError, entry_point
+from common.cli import UserError, command
 from common.data.dataset import open_rgb
 from common.datasets.readers.folder import images_below
 from common.flags import count
@@ -33,7 +33,9 @@ def channel_statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     return mean, (torch.stack(squares).mean(dim=0) - mean.square()).sqrt()
 
 
-def _run(argv: list[str]) -> None:
+@command
+def main(argv: list[str]) -> None:
+    """Print the statistics; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m ssfer.pretrain.statistics", description=__doc__
     )
@@ -58,11 +60,6 @@ def _run(argv: list[str]) -> None:
     )
     for name, values in (("mean", mean), ("std", std)):
         print(f"{name}: {', '.join(f'{value:.3f}' for value in values)}")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print the statistics; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

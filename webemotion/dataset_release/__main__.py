@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from common.cli import UserError, entry_point, log_to
+from common.cli import UserError, command, log_to
 from common.flags import Parser, add_settings, count, settings_of
 from webemotion import lists
 from webemotion.class_names import stockemotion690
@@ -123,15 +123,12 @@ def _lists(args) -> None:
     print(f"{args.target}: {len(entries)} images")
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Run a command; returns the exit code: 1 where images could not be fetched."""
     args = _parser().parse_args(argv)
     log_to()
     return args.run(args) or 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns the exit code: 1 where images could not be fetched."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.cli import UserError, entry_point, log_to
+from common.cli import UserError, command, log_to
 from common.data import pickles
 from common.datasets.readers.lists import read_lines
 from webemotion.text import checkpoint, models
@@ -73,7 +73,9 @@ def _words(args, text: checkpoint.TextCheckpoint) -> list[str]:
     return sorted(read_dictionary(args.words, [], args.words))
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Write word embeddings; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m webemotion.text.embed", description=__doc__)
     add = parser.add_argument
     add("--text_ckpt", type=Path, required=True, help="checkpoint of a text model")
@@ -89,11 +91,6 @@ def _run(argv: list[str]) -> int:
     pickles.save(vectors, args.out)
     print(f"{len(vectors)} word embeddings written to {args.out}")
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Write word embeddings; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":

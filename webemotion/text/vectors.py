@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cli import UserError, entry_point, log_to
+from common.cli import UserError, command, log_to
 from common.data import pickles
 from common.flags import at_least_0, count
 from webemotion import lists, plain_files
@@ -117,7 +117,9 @@ def word_table(
     return table.astype(np.float32)
 
 
-def _run(argv: list[str]) -> int:
+@command
+def main(argv: list[str]) -> int:
+    """Train word vectors; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m webemotion.text.vectors", description=__doc__)
     parser.add_argument("--train_file", type=Path, required=True, help="list with tags")
     parser.add_argument("--tag2idx", type=Path, help="dictionary word -> number of the tags")
@@ -137,11 +139,6 @@ def _run(argv: list[str]) -> int:
     pickles.save(vectors, args.out)
     print(f"{len(vectors)} word vectors written to {args.out}")
     return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Train word vectors; returns the exit code."""
-    return entry_point(_run, argv)
 
 
 if __name__ == "__main__":
