@@ -41,16 +41,6 @@ def program(script: str, argv: list[str]) -> Program:
     return module.PROGRAM(script, config)
 
 
-def run(script: str, argv: list[str]) -> int:
-    """Read the flags and the configuration, and do what the script does.
-
-    Raises:
-        UserError: a mistake in the flags, the configuration or the data.
-        Interrupted: a signal came; the text says how to go on.
-    """
-    return program(script, argv).experiment().run(argv)
-
-
 def main(script: str | Path, argv: list[str] | None = None) -> int:
     """Run a script; returns the exit code.
 
@@ -61,7 +51,7 @@ def main(script: str | Path, argv: list[str] | None = None) -> int:
     name = str(script)
     if name not in SCRIPTS:
         name = f"{Path(script).parent.name}/{Path(script).stem}"
-    return entry_point(partial(run, name), argv)
+    return entry_point(lambda words: program(name, words).experiment().run(words), argv)
 
 
 def start(name: str, file: str) -> None:
