@@ -128,9 +128,22 @@ def tested_state(files: Files, keep_best: bool = False) -> dict:
     return checkpoint.load(files.checkpoint)
 
 
-def append_results(files: Files, final: dict[str, dict]) -> None:
-    """Add the final test to the results file: a line a set."""
-    lines = [files.name]
+def append_results(args, final: dict[str, dict]) -> None:
+    """Add the final test to the results file: the authors' lines, then ours, a line a set.
+
+    Theirs are an empty line, the flags, and one line of both correlations on the rated set with
+    the accuracy on the categorical one.
+    """
+    files, rated = Files.of(args), final["test_va"]
+    flags = (args.seed, args.lr, args.decay, args.batch_size, args.early_stop)
+    accuracies = [values["accuracy"] for values in final.values() if "accuracy" in values]
+    accuracy = accuracies[0] if accuracies else math.nan
+    parts = [
+        f"[{name[0]}] r: {rated[f'r_{name}']}, p-value: {rated[f'p_{name}']}"
+        for name in evaluation.DIMENSIONS
+    ]
+    lines = ["", "".join(f"{value} | " for value in flags).rstrip()]
+    lines += ["".join(parts) + f"[acc] r: {accuracy}", files.name]
     for name, values in final.items():
         shown = [n for n in (*SHOWN, "accuracy", "accuracy_corrected") if n in values]
         figures = " ".join(f"{n} {_figure(values[n])}" for n in shown)
@@ -195,7 +208,7 @@ def final_test(trainer: Trainer, args, sets: Sets) -> None:
             seen, evaluator.kind, method.config, sets.converter, args.label_order, intervals=True
         )
     run.write(FINAL, final)
-    append_results(files, final)
+    append_results(args, final)
     columns = evaluation.paths_and_values(seen, sets.test.table["path"].to_numpy())
     pd.DataFrame(columns).to_csv(run.path / PREDICTIONS, index=False)
     figure.scatter(run.path / FIGURE, columns, sets.words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 
@@ -334,8 +333,3 @@ def quiet_worker(_number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
-
-
-def auto_workers(asked: int | None) -> int:
-    """`asked`, or for None one worker for every two cores, eight at most."""
-    return asked if asked is not None else max(1, min(8, (os.cpu_count() or 2) // 2))

@@ -1,6 +1,7 @@
 """Whole runs of the command line: files, stages, tasks."""
 
 import json
+import re
 import shlex
 
 import pandas as pd
@@ -13,7 +14,13 @@ def test_files_under_the_authors_names(single, final):
     assert all(isinstance(value, torch.Tensor) for value in state.values())
     assert list(state)[-2:] == ["FC_va.weight", "FC_va.bias"]
     text = (single / "results/one_stage_single_FI_results.txt").read_text()
-    assert "r_valence" in text and "accuracy_corrected" in text
+    empty, flags, figures, *ours = text.splitlines()
+    assert (empty, flags) == ("", "42 | 0.0001 | 1e-05 | 4 | 5 |")  # as the authors write them
+    number = r"-?[\d.e-]+"
+    line = rf"\[v\] r: {number}, p-value: {number}\[a\] r: {number}, p-value: {number}"
+    assert re.fullmatch(rf"{line}\[acc\] r: {number}", figures)
+    assert any("r_valence" in row and "accuracy_corrected" not in row for row in ours)
+    assert any("accuracy_corrected" in row for row in ours)
     assert list((single / "logs/one_stage_single").glob("events.out.tfevents.*"))
     run = single / "runs/one_stage_single_FI_rs_42"
     assert {"config.json", "metrics.jsonl", "summary.json", "last.ckpt", "test_va.png"} <= {
