@@ -236,7 +236,9 @@ def _read_rated(args) -> Manifest:
 def _categorical(args, lexicon: Lexicon, seed: int) -> tuple[dict[str, Manifest], set[str]]:
     root = dataset_folder(args.data_root, args.dataname)
     if objective.is_multilabel(args.dataname):
-        whole = voted(read_votes(args.dataname, root, objective.MIKELS), lexicon)
+        # The authors never open the test folder of these sets, unless a flag says otherwise.
+        needed = ("train", "test") if args.ldl_test_split == "test" else ("train",)
+        whole = voted(read_votes(args.dataname, root, objective.MIKELS, needed), lexicon)
     else:
         whole = folder_classes(_read_classes(args.dataname, root), lexicon)
     whole = drop_unreadable(whole, args.num_workers)

@@ -44,11 +44,6 @@ def test_no_lexicon(own_images, refused):
     refused("FI", "no lexicon at", "saifmohammad.com")
 
 
-def test_csv_row_without_image(own_images, refused):
-    (own_images / "FlickrLDL/train/3.png").unlink()
-    refused("FlickrLDL", "config.csv, line 5", "'3.png'")
-
-
 def test_image_without_csv_row(own_images, refused):
     edit(own_images / "FlickrLDL/config.csv", r"^3\.png.*\n", "")
     refused("FlickrLDL", "train/3.png", "no row in", "config.csv")
@@ -68,11 +63,6 @@ def test_target_that_is_no_rating(own_images, refused, value):
 def test_rated_image_without_row(own_images, refused):
     edit(own_images / "Emotion6/ground_truth_v2.txt", r"^joy/8\.jpg.*\n", "")
     refused("FI", "joy/8.png", "no row in", "ground_truth_v2.txt")
-
-
-def test_rated_row_without_image(own_images, refused):
-    (own_images / "Emotion6/test/joy/8.png").unlink()
-    refused("FI", "'joy/8.jpg'", "ground_truth_v2.txt, line")
 
 
 def test_other_class_folders(own_images, refused):

@@ -11,7 +11,14 @@ from common.cli import UserError
 from common.data.manifest import Manifest
 from common.datasets.catalogue import DATASETS
 from common.datasets.readers.folder import Labels, read_folders, read_tree
-from common.datasets.readers.table import class_key, column, match_images, numbers, read_delimited
+from common.datasets.readers.table import (
+    class_key,
+    column,
+    match_images,
+    numbers,
+    read_delimited,
+    with_images,
+)
 
 CLASSES = DATASETS["emotion6"].classes
 GROUND_TRUTH = "ground_truth_v2.txt"
@@ -42,11 +49,12 @@ def read(root: Path) -> Manifest:
     hint = f"expected Emotion6 as {root}/images/<class>/<image> and {table}."
     manifest = read_tree("Emotion6", root, Labels((CLASSES,)), hint)
     frame = read_delimited(table, "a header, then an image, valence, arousal and seven shares")
+    frame, notes = _with_images(frame, table, manifest)
     rated = _rated(frame, table, manifest.table["path"])
     shares = [column(frame, table, (f"prob. {name}",)) for name in (*CLASSES, "neutral")]
     rated["dist"] = list(np.stack([numbers(frame[c], table, 0, 1) for c in shares], axis=1))
     manifest.table = manifest.table.merge(rated, on="path", how="left", validate="one_to_one")
-    manifest.form = "published"
+    manifest.form, manifest.notes = "published", [*manifest.notes, *notes]
     return manifest
 
 
@@ -60,8 +68,8 @@ def read_emotion6(root: Path) -> Manifest:
         Labels are the class folders; ``valence`` and ``arousal`` 1..9.
 
     Raises:
-        UserError: missing folders or table, a row without image, an image without row, a target
-            that is no number from 1 to 9.
+        UserError: missing folders or table, an image without row, a target that is no number from
+            1 to 9. Rows without image are left out and counted.
     """
     root = Path(root)
     hint = (
@@ -73,10 +81,17 @@ def read_emotion6(root: Path) -> Manifest:
     if not path.is_file():
         raise UserError(f"there is no {path}; {hint}")
     frame = read_delimited(path, "a header with an image column, v and a, then a line an image")
+    frame, notes = _with_images(frame, path, manifest)
     table = _rated(frame, path, manifest.table["path"])
     manifest.table = manifest.table.merge(table, on="path", how="left", validate="one_to_one")
-    manifest.form = "split"
+    manifest.form, manifest.notes = "split", [*manifest.notes, *notes]
     return manifest
+
+
+def _with_images(frame: pd.DataFrame, path: Path, manifest: Manifest):
+    """See :func:`common.datasets.readers.table.with_images`."""
+    images = map(Path, manifest.table["path"])
+    return with_images(frame, column(frame, path, FILE), images, path, class_key)
 
 
 def _rated(frame: pd.DataFrame, path: Path, images: pd.Series) -> pd.DataFrame:

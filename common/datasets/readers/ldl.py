@@ -13,7 +13,13 @@ from common.datasets.catalogue import LABEL_SETS
 from common.datasets.readers.folder import images_below, is_drawn
 from common.datasets.readers.lists import listed_table
 from common.datasets.readers.own_split import with_own_split
-from common.datasets.readers.table import match_images, numbers, read_delimited, stem_key
+from common.datasets.readers.table import (
+    match_images,
+    numbers,
+    read_delimited,
+    stem_key,
+    with_images,
+)
 
 IMAGE = ("image", "img", "image_name", "imagename", "filename", "file_name", "file", "name", "path")
 
@@ -77,7 +83,12 @@ def read_truths(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
     return Manifest(name, Path("/"), emotions, table, is_drawn(root), notes, "ground truth")
 
 
-def read_votes(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
+def read_votes(
+    name: str,
+    root: Path,
+    emotions: tuple[str, ...],
+    needed: tuple[str, ...] = ("train", "test"),
+) -> Manifest:
     """Read ``<root>/{train,test}/**/<image>`` and the configuration CSV beside them.
 
     The CSV is ``*config*.csv``, or the only CSV there is. It has a header with the emotions in any
@@ -87,13 +98,14 @@ def read_votes(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
         name: dataset name.
         root: its folder.
         emotions: column names, in the order of the distribution.
+        needed: folders that must be there; of the others what is there is read.
 
     Returns:
         ``dist`` float64 [8] or int64 [8] as written; ``label`` is its first maximum.
 
     Raises:
-        UserError: missing folder, CSV or column; a row without image, an image without row; votes
-            that are negative, no numbers, or all zero.
+        UserError: missing folder, CSV or column; an image without row; votes that are negative, no
+            numbers, or all zero. Rows without image are left out and counted.
     """
     root = Path(root)
     hint = (
@@ -102,7 +114,7 @@ def read_votes(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
     )
     folders = {split: root / split for split in ("train", "test")}
     for split, folder in folders.items():
-        if not folder.is_dir():
+        if split in needed and not folder.is_dir():
             raise UserError(f"no {split} images of {name}: there is no folder {folder}; {hint}")
     path = _config(root, hint)
     frame = read_delimited(path, "a header with an image column and eight emotions")
@@ -112,11 +124,16 @@ def read_votes(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
     others = [c for c in frame.columns if c not in emotions]
     if not others:
         raise UserError(f"{path} has no column with the image's name; {hint}")
-    names = frame[next((c for c in IMAGE if c in others), others[0])]
-    votes = _votes(frame, path, names, emotions)
     split_of = {
-        image: split for split, f in folders.items() for image in images_below(f.absolute())
+        image: split
+        for split, folder in folders.items()
+        if folder.is_dir()
+        for image in images_below(folder.absolute())
     }
+    named = next((c for c in IMAGE if c in others), others[0])
+    frame, notes = with_images(frame, named, split_of, path, stem_key)
+    names = frame[named]
+    votes = _votes(frame, path, names, emotions)
     images = match_images(names, split_of, path, stem_key)
     table = pd.DataFrame(
         {
@@ -128,7 +145,7 @@ def read_votes(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
     )
     table = table.sort_values("path", ignore_index=True)
     drawn = any(map(is_drawn, folders.values()))
-    return Manifest(name, Path("/"), emotions, table, drawn, form="configuration")
+    return Manifest(name, Path("/"), emotions, table, drawn, notes, form="configuration")
 
 
 def _votes(

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from common.cli import UserError
+from common.data.manifest import Kind, Note
 
 
 def read_delimited(
@@ -106,6 +107,29 @@ def numbers(cells: pd.Series, path: Path, low: float, high: float) -> np.ndarray
             f"a number from {low:g} to {high:g}."
         )
     return values
+
+
+def with_images(
+    frame: pd.DataFrame, names: str, images: Iterable[Path], path: Path, key: Callable
+) -> tuple[pd.DataFrame, list[Note]]:
+    """The rows whose image is there, and a note that counts the others.
+
+    Tables are handed around with more rows than images.
+
+    Args:
+        names: the column of the images' names.
+        images, path, key: see :func:`match_images`.
+    """
+    there = {key(str(image)) for image in images}
+    kept = frame[names].map(lambda name: key(name) in there)
+    left_out = frame[~kept]
+    if left_out.empty:
+        return frame, []
+    text = (
+        f"{len(left_out)} of {len(frame)} rows of {path} are of images that are not there, the "
+        f"first {left_out[names].iloc[0]!r} in line {left_out.index[0]}; they are left out"
+    )
+    return frame[kept], [Note(text, Kind.MISSING)]
 
 
 def match_images(

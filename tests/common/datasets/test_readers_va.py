@@ -1,5 +1,6 @@
 """Readers of sets with votes or ratings."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def test_emotion6_ratings_go_to_their_images(emotion6):
     [
         ("joy/2.jpg,2,2.5", "joy/2.jpg,2,", "line 3"),
         ("joy/2.jpg,2,2.5", "joy/2.jpg,0.5,2.5", "'0.5'"),
-        ("joy/2.jpg", "joy/9.jpg", "no image for 'joy/9.jpg'"),
+        ("joy/2.jpg", "joy/9.jpg", "joy/2.png has no row"),
         ("joy/2.jpg", "joy/1.jpg", "stands in line 2 already"),
         ("joy/2.jpg,2,2.5\n", "", "has no row"),
         ("valence", "pleasure", "no column v"),
@@ -93,7 +94,7 @@ def test_votes_are_found_by_column_name(ldl):
     [
         ("0,1.jpg,4", "0,1.jpg,0", "line 2: all votes of '1.jpg' are zero"),
         ("0,1.jpg,4", "-1,1.jpg,4", "'-1'"),
-        ("1.jpg", "8.jpg", "line 2: there is no image for '8.jpg'"),
+        ("1.jpg", "8.jpg", "1.jpg has no row"),
         ("0,1.jpg,4\n", "", "1.jpg has no row"),
         ("awe", "wonder", "no column awe"),
         ("0,1.jpg,4", "0,1.jpg", "line 2: 2 fields"),
@@ -105,6 +106,30 @@ def test_votes_say_what_is_wrong_and_where(ldl, old, new, part):
     with pytest.raises(UserError) as told:
         read_votes("SetLDL", ldl, EMOTIONS)
     assert part in str(told.value) and "Flickr_config.csv" in str(told.value)
+
+
+def test_votes_for_images_that_are_not_there_are_left_out_and_counted(ldl):
+    with open(ldl / "Flickr_config.csv", "a") as table:
+        table.write("0,77.jpg,0\n1,78.jpg,1\n")  # the first one has no vote either
+    manifest = read_votes("SetLDL", ldl, EMOTIONS)
+    (note,) = manifest.notes
+    assert len(manifest) == 3 and note.startswith("2 of 5 rows") and "'77.jpg' in line 5" in note
+
+
+def test_ratings_of_images_that_are_not_there_are_left_out_and_counted(emotion6):
+    with open(emotion6 / "ground_truth_v2.txt", "a") as table:
+        table.write("\njoy/77.jpg,2,2.5")
+    manifest = read_emotion6(emotion6)
+    (note,) = manifest.notes
+    assert len(manifest) == 6 and note.startswith("1 of 7 rows") and "'joy/77.jpg'" in note
+
+
+def test_a_folder_that_is_not_needed_need_not_be_there(ldl):
+    shutil.rmtree(ldl / "test")
+    with pytest.raises(UserError, match="no test images"):
+        read_votes("SetLDL", ldl, EMOTIONS)
+    manifest = read_votes("SetLDL", ldl, EMOTIONS, needed=("train",))
+    assert manifest.table["split"].tolist() == ["train", "train"]
 
 
 def test_two_tables_are_one_too_many(ldl):
