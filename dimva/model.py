@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from torch.optim.lr_scheduler import MultiStepLR
 from common.cli import UserError
 from common.engine import checkpoint
 from common.nn.backbones import load_imagenet, load_pretrained
-
-log = logging.getLogger(__name__)
 
 TRUNKS = ("resnet18", "resnet34", "resnet50", "resnet101")
 HEADS = ("FC_va", "FC_cat")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -15,8 +14,6 @@ from common.flags import count
 from ssfer.checkpoints import HEAD, Report, fit_state, read_weights
 from ssfer.pretrain.mae import DECODERS, build_mae
 from ssfer.vit import SIZES, build_vit
-
-log = logging.getLogger(__name__)
 
 TARGETS = ("classifier", "encoder", "autoencoder")
 

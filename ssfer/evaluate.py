@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from common.metrics.classification import classification_report
 from ssfer.checkpoints import read_weights
 from ssfer.finetune import authors_files, data
 from ssfer.vit import SIZES, build_vit
-
-log = logging.getLogger(__name__)
 
 OUTSIDE = 1  # exit code when --expect is missed
 

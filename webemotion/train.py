@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from functools import partial
@@ -66,14 +67,10 @@ def start(name: str, file: str) -> None:
 
 def cli() -> None:
     """``python -m webemotion.train --script NAME --config_file FILE``."""
-    words = sys.argv[1:]
-    if "--script" not in words[:-1]:
-        raise SystemExit("error: --script NAME is needed; see --help of any script.")
-    at = words.index("--script")
-    name = words[at + 1]
-    if name not in SCRIPTS:
-        raise SystemExit(f"error: --script {name} is unknown; known are {', '.join(SCRIPTS)}.")
-    raise SystemExit(main(name, [*words[:at], *words[at + 2 :]]))
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--script", choices=SCRIPTS, metavar="NAME", required=True)
+    known, words = parser.parse_known_args()
+    raise SystemExit(main(known.script, words))
 
 
 if __name__ == "__main__":

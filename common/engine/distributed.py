@@ -21,8 +21,6 @@ from torch.nn.parallel import DistributedDataParallel
 from common.cli import UserError
 from common.engine.method import Batches, Method, Progress, StepOutput
 
-log = logging.getLogger(__name__)
-
 TIMEOUT = timedelta(hours=2)  # the first process may check a million images meanwhile
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 OPEN_MPI = ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import platform
 import resource
 import shutil
@@ -18,8 +17,6 @@ from common.cli import UserError
 from common.engine import distributed
 from common.files import finite, write_json
 from common.metrics.protocols import four_protocols
-
-log = logging.getLogger(__name__)
 
 CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST = (
     "config.json",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,6 @@ from common.data.streams import PassStream, ShuffledStream, eval_loader
 from common.datasets.readers.folder import read_folders
 from common.flags import GivenFlags
 from ssfer import views
-
-log = logging.getLogger(__name__)
 
 PROTOCOLS = ("kfold", "official")
 _NUMBERED = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +18,6 @@ from common.datasets.readers.folder import images_below, is_drawn
 from common.engine import distributed
 from common.flags import GivenFlags
 from ssfer.views import crop_view, square_eval_view
-
-log = logging.getLogger(__name__)
 
 NAME = "faces"
 
