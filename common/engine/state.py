@@ -14,6 +14,7 @@ from common.engine import distributed
 from common.engine.run_folder import LAST
 
 FORMAT = 1
+PARTS = ("method", "optimizer", "scheduler", "scaler", "ema")
 OPTIONAL = {"gradients", "other_processes"}
 
 

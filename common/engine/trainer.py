@@ -336,8 +336,7 @@ class Trainer:
     # --- stopping and going on -------------------------------------------------------------------
 
     def _stateful(self) -> dict[str, state.Stateful | None]:
-        names = ("method", "optimizer", "scheduler", "scaler", "ema")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in state.PARTS}
 
     def state_dict(self) -> dict:
         """All that an exact continuation needs; every process must ask for it together."""
@@ -383,18 +382,19 @@ class Trainer:
         """Write ``last.ckpt``; every process must call this together, the first one writes."""
         if not self.run and distributed.size() == 1:
             return None
-        whole = self.state_dict()
-        if not self.run:
-            return None
-        checkpoint.save(whole, self.run.path / LAST)
-        return self.run.path / LAST
+        whole, path = self.state_dict(), self.run and self.run.path / LAST
+        if path:
+            checkpoint.save(whole, path)
+        return path
 
     def _stop_if_asked(self) -> None:
         number = distributed.largest(self._stop.number or 0, self.device)
         if not number:
             return
         self._stop.number = number  # it may have come to another process alone
-        path = self.save()
         place = self.progress
         where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"
-        raise Interrupted(f"Stopped in {where}; saved to {path}.", self._stop.exit_code)
+        # Published draws cannot go on inside an epoch, so what its beginning saved stays.
+        published = any(getattr(stream, "published", False) for stream in self.streams.values())
+        saved = "the epoch begins anew" if published else f"saved to {self.save()}"
+        raise Interrupted(f"Stopped in {where}; {saved}.", self._stop.exit_code)

@@ -1,5 +1,8 @@
 """The documented commands, in-process, on tiny images."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from common import flags, quirks
 from common.engine import checkpoint
 from s2ver import data
 from s2ver.main import EXPERIMENT
+from s2ver.method import S2VER
 from s2ver.model import build_model
 from s2ver.options import build_parser
 
@@ -352,3 +356,24 @@ def test_another_seed_is_another_run(command, place, tiny, plain):
     seen = command([*tiny, "--seed", "2"], place)
     assert seen.code == 0, seen.err
     assert seen.metrics[0]["train"] != plain.metrics[0]["train"]
+
+
+def test_published_draws_go_on_from_the_beginning_of_the_epoch(command, place, tiny, monkeypatch):
+    words = [*tiny, "--draws", "authors", "--epoch", "2"]
+    step = S2VER.training_step
+
+    def stopped(self, batches, progress):
+        if progress.global_step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batches, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(S2VER, "training_step", stopped)
+        seen = command(words, place)
+    assert seen.code == 128 + signal.SIGTERM and "the epoch begins anew" in seen.err
+    resume = ["--resume", "--load_path", seen.folder, "--overwrite"]
+    gone_on = command([*words, *resume], place)
+    assert gone_on.code == 0, gone_on.err
+    whole = command([*words, "-sn", "whole"], place, "whole")
+    assert whole.metrics == gone_on.metrics
+    assert whole.metrics != command([*tiny, "--epoch", "2", "-sn", "own"], place, "own").metrics
