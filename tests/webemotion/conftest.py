@@ -55,6 +55,18 @@ def world(tmp_path_factory) -> Path:
     shutil.rmtree(place, ignore_errors=True)
 
 
+@pytest.fixture
+def write(tmp_path) -> Callable[[object], str]:
+    """``write(values)``: a configuration's file of an object, or of the text as it stands."""
+
+    def to(values) -> str:
+        path = tmp_path / "Some_config.json"
+        path.write_text(values if isinstance(values, str) else json.dumps(values))
+        return str(path)
+
+    return to
+
+
 @pytest.fixture(scope="session")
 def script(in_process) -> Callable:
     """``script(name, config, argv, cwd)``: run a script's file as a person would."""

@@ -1,6 +1,5 @@
 """A configuration is read as written, or refused in a sentence."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,16 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 V3 = "mains/main_mclss_cross_entropy_v3"
 FILES = {"train_file": "t.pkl", "val_file": "v.pkl", "data_dir": "d"}
 PLAIN = {"num_classes": 8, "trainloader": "multilabel_v2", "valloader": "multilabel_v2", **FILES}
-
-
-@pytest.fixture
-def write(tmp_path):
-    def to(values) -> str:
-        path = tmp_path / "Some_config.json"
-        path.write_text(values if isinstance(values, str) else json.dumps(values))
-        return str(path)
-
-    return to
 
 
 def test_missing_keys_have_the_published_defaults(write):

@@ -1,6 +1,5 @@
 """A file that is not there is named, with a command that makes it."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 V3 = "mains/main_mclss_cross_entropy_v3"
 FILES = {"train_file": "t.pkl", "val_file": "v.pkl", "data_dir": "d"}
 PLAIN = {"num_classes": 8, "trainloader": "multilabel_v2", "valloader": "multilabel_v2", **FILES}
-
-
-@pytest.fixture
-def write(tmp_path):
-    def to(values) -> str:
-        path = tmp_path / "Some_config.json"
-        path.write_text(json.dumps(values))
-        return str(path)
-
-    return to
 
 
 def test_first_missing_file_is_named_with_the_command_that_makes_it(write, tmp_path):
