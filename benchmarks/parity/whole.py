@@ -13,7 +13,7 @@ import os
 import random
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.measure import fill_state_dict, scale_state_dict
+from common.engine.evaluate import ClassificationEvaluator
 from common.engine.experiment import Experiment
 from common.engine.trainer import Callback, Trainer
 
@@ -118,6 +119,18 @@ def files_written(folder: Path, case: Case) -> np.ndarray:
     return np.array([name for name in case.expected["files_written"] if name in there])
 
 
+class _Noting:
+    """A loader that keeps the batches it gave."""
+
+    def __init__(self, loader: Iterable[dict]):
+        self.loader, self.given = loader, []
+
+    def __iter__(self) -> Iterator[dict]:
+        for batch in self.loader:
+            self.given.append(batch)
+            yield batch
+
+
 class Watch(Callback):
     """Records a training step by step: batches, what a step gave, rates, generators.
 
@@ -154,12 +167,19 @@ class Watch(Callback):
                 return output
 
             method.predict = noted
+            plain = isinstance(evaluate, ClassificationEvaluator)
+            if plain:
+                loader, evaluate.loader = evaluate.loader, _Noting(evaluate.loader)
             try:
                 report = evaluate(method, progress)
             finally:
                 del method.predict
+                if plain:
+                    given, evaluate.loader = evaluate.loader.given, loader
             images, outputs = (torch.cat(part) for part in zip(*seen, strict=True))
             row = {"images": images, "logits": outputs, "report": report}
+            if plain:
+                row |= {k: torch.cat([batch[k] for batch in given]) for k in ("index", "label")}
             self.evaluation.setdefault(name, []).append(row)
             return report
 

@@ -132,8 +132,8 @@ def command(case: Case) -> dict:
     for part in of_epochs[0]:
         out[part] = np.stack([epoch[part] for epoch in of_epochs])
     out |= out.pop("test_images")[0]
-    out["test_label"] = np.stack([np.array(test.labels)] * len(watch.epochs))
-    out["index_test"] = np.stack([np.arange(len(test.labels))] * len(watch.epochs))
+    for name, key in (("test_label", "label"), ("index_test", "index")):
+        out[name] = torch.stack([row[key] for row in watch.evaluation["test"]])
     averaged = {n.removeprefix("model."): v for n, v in trainer.ema.state_dict().items()}
     out |= whole.weights("", trainer.method.model.state_dict()) | whole.weights("ema_", averaged)
     for prefix, state in files.items():
