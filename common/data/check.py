@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.cli import UserError
-from common.data.images import DECODE_ERRORS, escaping_link
+from common.data.images import DECODE_ERRORS
 from common.data.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -55,11 +54,9 @@ def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
     """Open every image once and leave out, by name and with a count, those that cannot be decoded.
 
     Raises:
-        UserError: more than 1% are unreadable, or an image is a link that leads out of the folder
-            that all of them stand in.
+        UserError: more than 1% are unreadable.
     """
     paths = [str(manifest.root / p) for p in manifest.table["path"]]
-    _refuse_escaping(manifest.name, paths)
     errors = decode_errors(paths, workers)
     bad = np.array([e is not None for e in errors])
     if not bad.any():
@@ -78,18 +75,6 @@ def drop_unreadable(manifest: Manifest, workers: int = 2) -> Manifest:
     kept = manifest.take(np.flatnonzero(~bad))
     kept.notes.append(f"{bad.sum()} unreadable images left out: {'; '.join(named)}")
     return kept
-
-
-def _refuse_escaping(name: str, paths: list[str]) -> None:
-    if not paths:
-        return
-    home = os.path.commonpath([os.path.dirname(p) for p in paths])
-    outside = escaping_link(paths, Path(home))
-    if outside is not None:
-        raise UserError(
-            f"{outside} of {name} is a link that leads out of {home}; put the images themselves "
-            "there."
-        )
 
 
 def refuse_oblong(manifest: Manifest, reason: str, most: int | None = None) -> None:

@@ -54,11 +54,10 @@ def examine(name: str, root: Path, workers: int | None = None, near: bool = True
         return report
     outside = escaping_link(rows["path"], root)
     if outside is not None:
-        report.errors.append(
-            f"{_relative(outside, root)} is a link that leads out of {printable(root)}; put the "
-            "images themselves there."
+        report.notes.append(
+            f"{_relative(outside, root)} is a link that leads out of {printable(root)}; links are "
+            "followed, but a copy of this folder alone would lack the images."
         )
-        return report
     there = rows["path"].map(os.path.lexists).to_numpy()
     seen = scan([str(p) for p in rows["path"]], workers)
     report.images = len(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from common.data.manifest import Kind, Manifest, Note
 from common.datasets import catalogue
 from common.datasets.readers.own_split import with_own_split
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 DRAWN_MARK = "DRAWN.json"
 DRAWN_PREFIX = "drawn_"
 SPLITS = {
@@ -87,17 +87,21 @@ def folders(root: Path) -> list[Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """Every image file in a folder and its sub-folders, sorted by path.
+    """Every image file in a folder and its sub-folders, in the order of torchvision's ImageFolder.
+
+    Folders are sorted by path and a folder's own files come before those of its sub-folders; names
+    are sorted as text. Links are followed, a folder that holds itself once. macOS's ``._`` files
+    are passed over.
 
     Raises:
         UserError: a name is no UTF-8 text, which no table could hold.
     """
-    paths = sorted(
+    paths = [
         Path(place) / file
-        for place, _, files in os.walk(folder)
-        for file in files
-        if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
-    )
+        for place, files in sorted(_walk(folder))
+        for file in sorted(files)
+        if file.lower().endswith(EXTENSIONS) and not file.startswith("._")
+    ]
     try:
         "".join(map(str, paths)).encode()
     except UnicodeEncodeError:
@@ -106,6 +110,17 @@ def images_below(folder: Path) -> list[Path]:
             f"the name of {printable(odd)} is no UTF-8 text; rename the file."
         ) from None
     return paths
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Folders with their files; below a folder none that it lies in itself."""
+    above = {str(folder): {os.path.realpath(folder)}}
+    for place, inner, files in os.walk(folder, followlinks=True):
+        yield place, files
+        seen = above.pop(place)
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in inner}
+        inner[:] = [name for name in inner if real[name] not in seen]
+        above |= {os.path.join(place, name): seen | {real[name]} for name in inner}
 
 
 def is_drawn(folder: Path) -> bool:
@@ -155,8 +170,8 @@ def read_folders(
 ) -> Manifest:
     """Read ``<folder>/<class>/**/<image>`` for every split.
 
-    Classes are the sub-folders of the first split in alphabetical order, images are sorted by
-    path, and every split must have the same classes.
+    Classes are the sub-folders of the first split in alphabetical order, images are in the order of
+    :func:`images_below`, and every split must have the same classes.
 
     Args:
         name: dataset name, for messages and the manifest.

@@ -1,8 +1,11 @@
 """Odd, damaged and hostile image files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
+from torchvision.datasets import ImageFolder
 
 from adacm.data import load_image
 from common.cli import UserError
@@ -140,14 +143,40 @@ def test_odd_names_are_read_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["image", "class"])
-def test_links_out_of_the_root_are_refused(tmp_path, what):
+def test_links_out_of_the_root_are_followed(tmp_path, what):
     splits = folders(tmp_path / "own")
+    before = read_folders("own", splits, 2).table
     inner = tmp_path / "own/train/joy"
     inner = inner / "plain.png" if what == "image" else inner
     inner.rename(tmp_path / "elsewhere")
     inner.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="is a link that leads out of"):
-        drop_unreadable(read_folders("own", splits, 2))
+    assert drop_unreadable(read_folders("own", splits, 2)).table.equals(before)
+
+
+def test_a_linked_folder_in_a_class_is_read_once_and_loops_end(tmp_path):
+    splits = folders(tmp_path / "own")
+    (tmp_path / "more/deep").mkdir(parents=True)
+    for name in ("more/a.png", "more/deep/b.png"):
+        Image.new("RGB", (8, 8), (9, 9, 9)).save(tmp_path / name)
+    (tmp_path / "own/train/joy/linked").symlink_to(tmp_path / "more")
+    (tmp_path / "more/deep/home").symlink_to(tmp_path / "more")
+    (tmp_path / "more/deep/class").symlink_to(tmp_path / "own/train/joy")
+    names = [Path(p).name for p in read_folders("own", splits, 2).split("train").table["path"]]
+    assert names == ["plain.png", "plain.png", "a.png", "b.png"]
+
+
+def test_the_order_is_that_of_torchvision(tmp_path):
+    names = ("p10.png", "p2.PNG", "B.jpg", "a/z.png", "a/b/c.tiff", ".dot.png", "a-b/d.webp")
+    passed_over = ("x.gif", "notes.txt", "a/._z.png")
+    for split in ("train", "test"):
+        for name in names + passed_over:
+            path = tmp_path / split / "calm" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+    expected = [p for p, _ in ImageFolder(tmp_path / "train").samples if "._z" not in p]
+    splits = {split: tmp_path / split for split in ("train", "test")}
+    assert list(read_folders("own", splits).split("train").table["path"]) == expected
+    assert len(expected) == len(names)
 
 
 def test_links_inside_the_root_and_linked_roots_are_fine(tmp_path):
