@@ -256,8 +256,8 @@ class ShardedPassStream(SampledStream):
         pin_memory: bool = False,
     ):
         self.reshuffle = reshuffle
-        self._sampler = DistributedSampler(dataset, replicas, rank, shuffle=True)
-        steps = len(self._sampler) // batch_size
+        self._shares = DistributedSampler(dataset, replicas, rank, shuffle=True)
+        steps = len(self._shares) // batch_size
         if steps == 0:
             raise UserError(
                 f"{len(dataset)} images do not fill a batch of {batch_size} in each of {replicas} "
@@ -267,17 +267,25 @@ class ShardedPassStream(SampledStream):
 
     def keys(self, epoch: int) -> list[list[tuple[int, int]]]:
         """(index, item seed) of every item of every batch of an epoch."""
-        self._sampler.set_epoch(epoch if self.reshuffle else 0)
-        order = list(self._sampler)
+        self._shares.set_epoch(epoch if self.reshuffle else 0)
+        order = list(self._shares)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         seeds = torch.randint(2**31, (len(self.dataset),), generator=generator).tolist()
         items = [(i, seeds[i]) for i in order]
         return [items[k * self.batch_size : (k + 1) * self.batch_size] for k in range(self.steps)]
 
+    def batches(self, epoch: int, start: int = 0) -> Iterator[dict]:
+        """The batches of an epoch from number `start` on."""
+        self._shares.set_epoch(epoch if self.reshuffle else 0)
+        return super().batches(epoch, start)
+
+    def _sampler(self) -> Sampler:
+        return self._shares
+
     def state(self) -> dict:
         """As :meth:`SampledStream.state`; the order is another."""
         order = "a new pass an epoch" if self.reshuffle else "the same pass every epoch"
-        return {**super().state(), "order": order, "replicas": self._sampler.num_replicas}
+        return {**super().state(), "order": order, "replicas": self._shares.num_replicas}
 
 
 class GivenStream:

@@ -185,8 +185,11 @@ class Experiment:
             quirks.apply_corrections(quirks.load(self.quirks), args, given_flags)
         if args.fast:
             apply_fast(args, device, given_flags)
-        elif "num_workers" in vars(args) and "num_workers" not in given_flags:
-            # What is drawn does not depend on their number.
+        elif (
+            "num_workers" in vars(args)
+            and "num_workers" not in given_flags
+            and getattr(args, "draws", "seeded") == "seeded"  # which their number does not change
+        ):
             args.num_workers = min(args.num_workers, os.cpu_count() or 1)
         if self.labels:
             split_files.resolve(args, given_flags, self.labels, self.labels_are_share)

@@ -15,7 +15,7 @@ from common.engine.run_folder import LAST
 
 FORMAT = 1
 PARTS = ("method", "optimizer", "scheduler", "scaler", "ema")
-OPTIONAL = {"gradients", "other_processes"}
+OPTIONAL = {"gradients", "other_processes", "waiting"}
 
 
 class Stateful(Protocol):

@@ -45,7 +45,8 @@ class Recipe:
         schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
         percent: whether `metric` is a share, to be shown in percent.
         accumulate: steps whose gradients are added up before optimiser, schedule per step and
-            average move. The count runs on through epochs; what is left at the end is not used.
+            average move. The count runs on through epochs, and begins anew where a file of the
+            authors is gone on with; what is left at the end is not used.
         mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
     """
 
@@ -139,6 +140,7 @@ class Trainer:
         self.ended_early = False
         self._stop = StopRequest(repeats=distributed.size() > 1)
         self._continues = False
+        self._waiting = 0  # steps whose gradients are not used yet
         self._images, self._seconds = 0, 0.0
 
     @property
@@ -262,7 +264,8 @@ class Trainer:
         share = self.recipe.accumulate if self.recipe.mean_gradients else 1
         self.scaler.scale(output.loss / share).backward()
         self.rate_used = self.optimizer.param_groups[0]["lr"]
-        if (self.progress.global_step + 1) % self.recipe.accumulate == 0:
+        self._waiting = (self._waiting + 1) % self.recipe.accumulate
+        if self._waiting == 0:
             self._update()
         self.method.on_step_end(self.progress)
         for callback in self.callbacks:
@@ -353,6 +356,7 @@ class Trainer:
             epoch=self.progress.epoch,
             step=self.progress.step,
             rate_used=self.rate_used,
+            waiting=self._waiting,
             history=self.history,
             streams={name: stream.state() for name, stream in self.streams.items()},
             ended_early=self.ended_early and self.progress.step == 0,
@@ -371,6 +375,8 @@ class Trainer:
             parameter.grad = waiting[name].to(parameter.device) if name in waiting else None
         self.progress.epoch, self.progress.step = saved["epoch"], saved["step"]
         self.rate_used, self.ended_early = saved["rate_used"], saved["ended_early"]
+        before = self.progress.global_step % self.recipe.accumulate
+        self._waiting = saved.get("waiting", before)  # older files do not say
         self.history = saved["history"]
         self.sums = {name: total.to(self.device) for name, total in sums.items()}
         for callback in self.callbacks:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
+from tqdm import tqdm
 
 from common.cli import UserError
 from common.engine import checkpoint
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 KEYS = ("model", "optimizer", "epoch", "lr_scheduler_state_dict")
 WRAPPER = "module."
 LOG = "log.txt"
+PUBLISHED_FOLDER = Path("output_dir")
 PICTURE_SEED = 0
 CURVE_DPI = 800
 
@@ -31,33 +33,40 @@ CURVE_DPI = 800
 def own_files(name: str) -> tuple[str, ...]:
     """Patterns of the files of a run, in a folder where others may lie too."""
     ours = (CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, LOG)
-    authors = (f"{name}_*.pth", "reconstruction_*.png", "vit_*_loss_*.png", "events.out.tfevents.*")
+    authors = (f"{name}_*.pth", "reconstruction_*.png", "events.out.tfevents.*")
     return (*ours, *authors)
 
 
 class AuthorsFiles(Callback):
-    """Writes ``<name>_<epoch>.pth`` every so many epochs and at the end, then the loss curve.
+    """Prints the published lines, writes the checkpoints and, at the end, draws the loss.
 
     Args:
-        name: what the files are called.
-        model: the network's size, for the curve's name.
-        every: epochs between checkpoints.
+        name: checkpoints are called ``<name>_<epoch>.pth``.
+        every: epochs between them; the last epoch has one too.
+        published: they go to ``./output_dir`` as published, and the last epoch is like any other.
     """
 
-    def __init__(self, name: str, model: str, every: int):
-        self.name, self.model, self.every = name, model, every
+    def __init__(self, name: str, every: int, published: bool = False):
+        self.name, self.every, self.published = name, every, published
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
-        """Write the checkpoint, if it is time and this process writes."""
-        if trainer.run and (row["epoch"] % self.every == 0 or trainer.finished):
-            path = trainer.run.path / f"{self.name}_{row['epoch']}.pth"
-            checkpoint.save(authors_state(trainer, row["epoch"]), path)
+        """Tell the epoch and write the checkpoint, if it is time and this process writes."""
+        if not trainer.run:
+            return
+        epoch, rate = row["epoch"], trainer.optimizer.param_groups[0]["lr"]
+        line = "=" * 26
+        tqdm.write(f"{line} epoch:{epoch}/{trainer.recipe.epochs} {line}")
+        tqdm.write(f"loss: {row['train']['loss']}   lr: {rate}")
+        if epoch % self.every == 0 or (trainer.finished and not self.published):
+            folder = PUBLISHED_FOLDER if self.published else trainer.run.path
+            folder.mkdir(parents=True, exist_ok=True)
+            checkpoint.save(authors_state(trainer, epoch), folder / f"{self.name}_{epoch}.pth")
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Draw the mean loss of every epoch."""
+        """Draw the mean loss of every epoch, in the working folder under one name for all sizes."""
         if trainer.run and trainer.finished:
-            name = f"vit_{self.model}_loss_{trainer.recipe.epochs}.png"
-            draw_curve([row["train"]["loss"] for row in trainer.history], trainer.run.path / name)
+            losses = [row["train"]["loss"] for row in trainer.history]
+            draw_curve(losses, Path(f"vit_base_loss_{trainer.recipe.epochs}.png"))
 
 
 def authors_state(trainer: Trainer, epoch: int) -> dict:

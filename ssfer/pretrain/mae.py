@@ -188,9 +188,8 @@ class MaskedAutoencoder(nn.Module):
         return nn.Parameter(torch.from_numpy(table).float()[None], requires_grad=False)
 
     def _initialise(self) -> None:
-        """Xavier-uniform weights (a patch counts as one input), zero biases, small tokens."""
+        """Xavier-uniform weights (a patch counts as one input), linears' biases 0, small tokens."""
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.data.flatten(1))
-        nn.init.zeros_(self.patch_embed.proj.bias)
         nn.init.normal_(self.cls_token, std=TOKEN_STD)
         nn.init.normal_(self.mask_token, std=TOKEN_STD)
         for module in self.modules():

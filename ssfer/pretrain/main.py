@@ -41,7 +41,8 @@ def build(args, images: Images, device: torch.device) -> Parts:
         model, args.lr, args.weight_decay, args.warmup_epochs, args.epochs
     )
     stream = data.stream(images.train, args, pin_memory=device.type == "cuda")
-    callbacks = [authors_files.AuthorsFiles(args.name, args.model, args.save_every)]
+    published = args.draws == "authors"
+    callbacks = [authors_files.AuthorsFiles(args.name, args.save_every, published)]
     if args.picture_every and distributed.is_main():
         shown = data.samples(images.train, PICTURES, args.input_size)
         callbacks.append(authors_files.Pictures(shown, args.picture_every))

@@ -6,7 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from common.data import cache
-from common.flags import Parser, a_seed, add_machine_flags, at_least_0, count, number
+from common.flags import (
+    Parser,
+    a_seed,
+    add_draws,
+    add_machine_flags,
+    add_switches,
+    at_least_0,
+    count,
+    number,
+)
 from ssfer.pretrain.mae import DECODERS
 
 NAME = "125w_base_warmup50_batch256"  # what the published files are called, whatever the settings
@@ -63,12 +72,16 @@ def _machine_flags(group) -> None:
 def _laboratory_flags(group) -> None:
     add, free = group.add_argument, partial(group.add_argument, neutral=True)
     faces = Path("./pretrain_dataset/train_all")
-    free("--train_dir", type=Path, default=faces, help="images, in sub-folders or not")
+    free("--train_dir", type=Path, default=faces, help="sub-folders of images, or images")
     add("--model", choices=tuple(DECODERS), default="base", help="size of the network")
-    add("--norm_pix_loss", action="store_true", help="predict patches normalised one by one")
-    add("--mean_gradients", action="store_true", help="divide gradients by --accum_iter")
-    add("--reshuffle", action="store_true", help="another order of the images every epoch")
-    add("--seed_per_process", action="store_true", help="hide other patches in every process")
+    add_switches(
+        group,
+        norm_pix_loss="predict patches normalised one by one",
+        mean_gradients="divide gradients by --accum_iter",
+        reshuffle="another order of the images every epoch",
+        seed_per_process="hide other patches in every process",
+    )
+    add_draws(group)
     free("--name", default=NAME, help="checkpoints are called <name>_<epoch>.pth")
     free("--save_every", type=count, default=20, help="epochs between checkpoints")
     free(
