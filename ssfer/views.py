@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from timm.data import auto_augment, create_transform
 from torch import Tensor
+from torchvision import transforms
 from torchvision.transforms import v2
 
 MEAN, STD = (0.588, 0.459, 0.402), (0.228, 0.202, 0.190)
@@ -18,13 +19,11 @@ View = Callable[[Image.Image], Tensor]
 
 
 def _to_tensor() -> list[Callable]:
-    """The end of every view: float32 [3, h, w] with the mean and deviation of the faces."""
-    return [
-        v2.ToImage(),
-        v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(MEAN, STD),
-        v2.ToPureTensor(),
-    ]
+    """The end of every view: float32 [3, h, w] with the mean and deviation of the faces.
+
+    The classic transforms, which round as the published ones do.
+    """
+    return [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
 
 
 def crop_view(size: int = 224) -> View:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
+from tqdm import tqdm
 
 from common.cli import UserError
 from common.data.splits import Images
 from common.engine import checkpoint
+from common.engine.method import StepOutput
 from common.engine.run_folder import CONFIG, LAST
-from common.engine.trainer import Trainer
+from common.engine.trainer import Callback, Trainer
 from common.files import write_json
 
 RESULTS = "results.json"
@@ -119,6 +121,43 @@ def clear(out: Path) -> None:
             file.unlink()
 
 
+class Lines(Callback):
+    """Prints the lines of the published script.
+
+    Args:
+        stage: see :class:`ssfer.finetune.stages.Stage`.
+    """
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        """Keep what the last step gave."""
+        self.last = output
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Tell the epoch."""
+        line, rate = "=" * 23, trainer.optimizer.param_groups[0]["lr"]
+        tqdm.write(f"{line} epoch:{row['epoch']}/{trainer.recipe.epochs} {line}")
+        if self.stage.name == STAGES[0]:
+            # Divided by all images, the last ones that fill no batch among them.
+            batch = trainer.streams["labelled"].batch_size
+            seen = trainer.recipe.steps_per_epoch * batch / len(self.stage.train)
+            tqdm.write(f"train loss:{row['train']['loss'] * seen}  lr:{rate}")
+            return
+        unlabelled, right = (
+            float(self.last.logs.get(name, 0)) for name in ("loss_u", "pseudo_acc")
+        )
+        tqdm.write(
+            f"overall loss:{self.last.loss.item()}  unlabel loss:{unlabelled}  pseudo_acc:{right}  "
+            f"lr:{rate}"
+        )
+        if self.stage.fold is not None:
+            fold, test = f"Fold {self.stage.fold + 1} -", row["test"]
+            accuracy, loss = test["top1"], test["loss"]
+            tqdm.write(f"{fold} Validation Accuracy: {accuracy}, Validation Loss: {loss}")
+
+
 def write_results(args, images: Images, labelled: int, rows: list, trainer: Trainer) -> None:
     """Write weights and results, and tell them."""
     weights = None
@@ -148,9 +187,9 @@ def write_results(args, images: Images, labelled: int, rows: list, trainer: Trai
 
 def figures(summary: dict) -> dict:
     """What the results file says of a stage."""
-    test = summary["last"]["test"]
-    row = {name: values["value"] for name, values in summary["protocols"].items()}
-    row |= {name: test[name] for name in ("macro_f1", "balanced_accuracy")}
+    protocols, test = summary.get("protocols", {}), summary["last"].get("test", {})
+    row = {name: values["value"] for name, values in protocols.items()}
+    row |= {name: test[name] for name in ("macro_f1", "balanced_accuracy") if test}
     if "teacher" in summary["last"]:
         row["teacher_last"] = summary["last"]["teacher"]["top1"]
     row["seconds"] = summary["wall_s"]
@@ -162,7 +201,7 @@ def means_of(rows: list[dict]) -> dict[str, dict]:
     """Mean and deviation over the folds of each stage's last accuracy."""
     means = {}
     for name in STAGES:
-        last = [row["last"] for row in rows if row["stage"] == name]
+        last = [row["last"] for row in rows if row["stage"] == name and "last" in row]
         if last:
             std = statistics.stdev(last) if len(last) > 1 else None
             means[name] = {"mean": statistics.mean(last), "folds": len(last), "std": std}

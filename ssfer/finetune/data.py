@@ -9,8 +9,7 @@ import torch
 from sklearn.model_selection import KFold
 
 from common.cli import UserError
-from common.data import split_files
-from common.data.cache import Opener
+from common.data import cache, split_files
 from common.data.check import drop_unreadable, refuse_oblong
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
@@ -54,9 +53,12 @@ def folder_names(dataset: str) -> tuple[str, ...] | None:
 
 
 def read_manifest(
-    dataset: str, folders: dict[str, Path], num_classes: int, workers: int = 2
+    dataset: str, folders: dict[str, Path], num_classes: int, workers: int = 2, named: bool = True
 ) -> Manifest:
     """Read image folders, split name -> folder, and check their classes.
+
+    Args:
+        named: the folders of a known dataset must be called as its classes are.
 
     Raises:
         UserError: a missing or empty folder, another number of classes, folders in another order
@@ -74,7 +76,7 @@ def read_manifest(
             f"{folder} has {len(found)} class folders ({', '.join(found[:9])}), but --nb_classes "
             f"is {num_classes}; give --nb_classes {len(found)} or another folder."
         )
-    wanted = folder_names(dataset)
+    wanted = folder_names(dataset) if named else None
     if wanted and tuple(n.lower() for n in found) != tuple(n.lower() for n in wanted):
         raise UserError(
             f"{folder} has the class folders {', '.join(found)}, but the classes of {dataset} are "
@@ -98,13 +100,16 @@ def read(args, given_flags: GivenFlags = frozenset()) -> Images:
     folders, test = {"train": args.traindir}, None
     if args.protocol == "official":
         folders["test"] = args.testdir or args.traindir.parent / "test"
-    manifest = read_manifest(args.dataset, folders, args.nb_classes, max(1, args.num_workers))
+    published = args.draws == "authors"
+    workers = max(1, args.num_workers)
+    manifest = read_manifest(args.dataset, folders, args.nb_classes, workers, not published)
     train = manifest.split("train")
     if args.protocol == "official":
         test = manifest.split("test")
         if not args.square_crop:
             refuse_oblong(test, OBLONG)
-    check_share(train, args.anno_percent)
+    if not published:
+        check_share(train, args.anno_percent)
     given = split_files.use(args.split, train, test) if args.split else None
     return Images(train, test, given)
 
@@ -185,52 +190,43 @@ def folds(
 # --- streams --------------------------------------------------------------------------------------
 
 
-def pass_over(images: Manifest, view: dict, args, batch: int, seed: int, **options) -> PassStream:
-    """One pass an epoch over `images`, shuffled, the incomplete last batch left out.
+def _dataset(args, stage, images: Manifest, view: dict, **options) -> ViewDataset:
+    """Images of a stage, from the cache that all training images share."""
+    return cache.dataset(args, images, view, cached_with=stage.whole.train, **options)
 
-    Args:
-        view: name -> transform.
-        batch: images a step.
-        seed: of the stream; those of one run need different ones.
-        options: ``dataset`` as keywords of :class:`ViewDataset`; the rest is of the stream.
-    """
-    dataset = ViewDataset(images, view, **options.pop("dataset", {}))
-    pin = torch.cuda.is_available()
-    return PassStream(dataset, batch, seed, args.num_workers, pin, **options)
+
+def _loading(args) -> tuple[int, bool]:
+    return args.num_workers, torch.cuda.is_available()
 
 
 def supervised_stream(stage, args) -> PassStream:
     """The labelled images of a stage, with their boxes where a file gives them."""
     view = {"image": views.supervised_view(args.input_size)}
     targets = ("box",) if "box" in stage.train.table else ()
-    dataset = {"targets": targets, "open_image": stage.opener}
-    return pass_over(stage.train, view, args, args.batch_size, stage.seed, dataset=dataset)
+    dataset = _dataset(args, stage, stage.train, view, targets=targets)
+    return PassStream(dataset, args.batch_size, stage.seed, *_loading(args))
 
 
 def semi_streams(stage, args) -> dict:
-    """A pass over the unlabelled images, with the labelled ones begun anew when they end."""
+    """A pass over the unlabelled images, with the labelled ones begun anew when they end.
+
+    The unlabelled batch of a step is drawn first.
+    """
     size, batch = args.input_size, 2 * args.batch_size
     two = {"weak": views.crop_view(size), "strong": views.strong_view(size)}
-    hidden = {"open_image": stage.opener, "hide_labels": True}
-    unlabelled = pass_over(stage.pool, two, args, batch * args.mu, stage.seed + 1, dataset=hidden)
-    seen = ViewDataset(stage.train, {"image": views.crop_view(size)}, (), stage.opener)
-    pin = torch.cuda.is_available()
-    again = ShuffledStream(seen, batch, unlabelled.steps, stage.seed + 2, args.num_workers, pin)
-    return {"labelled": again, "unlabelled": unlabelled}
+    pool = _dataset(args, stage, stage.pool, two, hide_labels=True)
+    unlabelled = PassStream(pool, int(batch * args.mu), stage.seed + 1, *_loading(args))
+    seen = _dataset(args, stage, stage.train, {"image": views.crop_view(size)})
+    seed, steps = stage.seed + 2, unlabelled.steps
+    labelled = ShuffledStream(seen, batch, steps, seed, *_loading(args))
+    return {"unlabelled": unlabelled, "labelled": labelled}
 
 
 def fold_validation(stage, args) -> PassStream:
     """Held-out labelled images under the random training view, in order."""
-    return pass_over(
-        stage.test,
-        {"image": views.supervised_view(args.input_size)},
-        args,
-        args.batch_size,
-        stage.seed + 3,
-        dataset={"open_image": stage.opener},
-        drop_last=False,
-        shuffle=False,
-    )
+    dataset = _dataset(args, stage, stage.test, {"image": views.supervised_view(args.input_size)})
+    how = {"drop_last": False, "shuffle": False}
+    return PassStream(dataset, args.batch_size, stage.seed + 3, *_loading(args), **how)
 
 
 def test_view(size: int, square: bool = False) -> views.View:
@@ -238,11 +234,12 @@ def test_view(size: int, square: bool = False) -> views.View:
     return views.square_eval_view(size) if square else views.eval_view(size)
 
 
-def test_loader(manifest: Manifest, args, open_image: Opener | None = None):
+def test_loader(manifest: Manifest, args):
     """Every image once under :func:`test_view`."""
     view = {"image": test_view(args.input_size, args.square_crop)}
-    dataset = ViewDataset(manifest, view, (), open_image)
-    return eval_loader(dataset, TEST_BATCH, args.num_workers, torch.cuda.is_available())
+    cached = "cache" in args
+    dataset = cache.dataset(args, manifest, view) if cached else ViewDataset(manifest, view)
+    return eval_loader(dataset, TEST_BATCH, *_loading(args))
 
 
 for _function in (test_view, test_loader):

@@ -9,9 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.cli import UserError
-from common.data import cache
 from common.data.splits import Images, Split
-from ssfer import views
 from ssfer.finetune import boxes, data
 from ssfer.finetune.stages import Stage
 
@@ -26,7 +24,7 @@ class Folds:
         images: of the run.
 
     Raises:
-        UserError: too few images for the batches, incomplete boxes, or no cache to be had.
+        UserError: too few images for the batches, or incomplete boxes.
     """
 
     def __init__(self, args, images: Images):
@@ -43,10 +41,6 @@ class Folds:
                 for number, (train, valid) in enumerate(folds)
             ]
         self._check_sizes()
-        crop = {"image": views.crop_view(args.input_size)}
-        whole = {"image": data.test_view(args.input_size, args.square_crop)}
-        self.opener = cache.opener(args, images.train, crop)
-        self.test_opener = cache.opener(args, images.test, whole) if images.test else self.opener
 
     def _draw(self) -> Split:
         """The labelled images: drawn, or always those of ``--split``."""
@@ -62,7 +56,7 @@ class Folds:
         if self.args.semi_epochs:
             labelled, unlabelled = len(self.split.labelled), len(self.split.unlabelled)
             needed.append(("labelled images", labelled, 2 * batch))
-            needed.append(("unlabelled images", unlabelled, 2 * batch * self.args.mu))
+            needed.append(("unlabelled images", unlabelled, int(2 * batch * self.args.mu)))
         for what, found, wanted in needed:
             if found < wanted:
                 raise UserError(
@@ -84,8 +78,6 @@ class Folds:
                 fold=fold,
                 whole=self.images,
                 seed=10 * (1000 * args.seed + (0 if fold is None else fold + 1)),
-                opener=self.opener,
-                test_opener=self.test_opener,
                 epochs_before=epochs,
             )
             yield stage

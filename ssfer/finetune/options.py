@@ -11,6 +11,7 @@ from common.flags import (
     GivenFlags,
     Parser,
     a_seed,
+    add_draws,
     add_machine_flags,
     add_settings,
     at_least_0,
@@ -63,7 +64,7 @@ def _data_flags(group) -> None:
 def _supervised_flags(group) -> None:
     add = group.add_argument
     add("--batch_size", type=count, default=32, help="images a step; even, for they are paired")
-    add("--weight_decay", type=number(float, low=0), default=0.05, help="of both stages")
+    add("--weight_decay", type=number(float, low=0), default=0.05, help="of AdamW")
     add("--k", type=number(int, low=2), default=5, help="folds of the protocol kfold")
     add("--random_state", type=a_seed, default=42, help="seed of the folds")
 
@@ -71,8 +72,9 @@ def _supervised_flags(group) -> None:
 def _semi_flags(group) -> None:
     add, free = group.add_argument, partial(group.add_argument, neutral=True)
     free("--semi_epochs", type=at_least_0, default=50, help="epochs; 0 leaves the stage out")
-    add("--mu", type=count, default=1, help="unlabelled images for one labelled one")
+    add("--mu", type=positive, default=1, help="unlabelled images for one labelled one")
     add("--learning_rate", type=positive, default=1.5e-4, help="its rate")
+    add("--semi_weight_decay", type=number(float, low=0), default=0.05, help="its AdamW's")
 
 
 def _our_flags(group) -> None:
@@ -95,6 +97,7 @@ def _our_flags(group) -> None:
     free("--overwrite", action="store_true", help="replace an earlier run in --out")
     free("--resume", type=Path, metavar="PATH", help="run folder, or a last.ckpt in it, to go on")
     free("--gpu", type=at_least_0, help="CUDA device")
+    add_draws(group)
     add_machine_flags(group)
     split_files.add_flag(group)
     cache.add_flags(group)

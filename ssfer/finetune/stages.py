@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from common import flags
-from common.data.cache import Opener
 from common.data.manifest import Manifest
 from common.data.splits import Images
 from common.engine.evaluate import ClassificationEvaluator
@@ -33,6 +32,8 @@ from ssfer.finetune.options import build_parser
 
 log = logging.getLogger(__name__)
 
+UNJUDGED = {"metric": "loss", "mode": "min", "percent": False}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stage(Images):
@@ -42,7 +43,6 @@ class Stage(Images):
         name: ``stage2`` or ``stage3``.
         fold: number; None under the protocol ``official``.
         whole: all images of the run.
-        opener, test_opener: path -> RGB image, of training and of test images; None: the files.
         pool: the unlabelled images, for stage 3.
         before: the finished stage 2, for stage 3.
         fresh: the starting weights are read; not needed where a checkpoint brings them.
@@ -53,8 +53,6 @@ class Stage(Images):
     fold: int | None
     whole: Images
     seed: int
-    opener: Opener | None = None
-    test_opener: Opener | None = None
     pool: Manifest | None = None
     before: Trainer | None = None
     fresh: bool = True
@@ -91,11 +89,17 @@ def evaluator(stage: Stage, args) -> Callable:
     """What a stage is judged by: the test images, or the fold's under the training view."""
     if args.protocol == "kfold":
         return RandomViews(data.fold_validation(stage, args))
-    return ClassificationEvaluator(data.test_loader(stage.test, args, stage.test_opener))
+    return ClassificationEvaluator(data.test_loader(stage.test, args))
+
+
+def as_published(args) -> bool:
+    """Whether a run draws as the script: then it validates the second stage alone, and once."""
+    return args.draws == "authors" and args.protocol == "kfold"
 
 
 def build_supervised(args, stage: Stage, device: torch.device) -> Parts:
     """Stage 2: FaceMix on the labelled images."""
+    published = as_published(args)
     model = start.build_model(args, pretrained=stage.fresh)
     detector = faces.nobody
     if args.Facemixup_active and args.detector != "file":
@@ -116,10 +120,12 @@ def build_supervised(args, stage: Stage, device: torch.device) -> Parts:
             stream.steps,
             ema_across_epochs=True,
             stop_after_epoch=stage.stop_after(args, args.num_epochs),
+            **(UNJUDGED if published else {}),
         ),
         rates.cosine_schedule(optimizer, cosine, stream.steps),
-        {"test": evaluator(stage, args)},
+        {} if published else {"test": evaluator(stage, args)},
         lambda method: ParameterEMA(method, args.ema_decay),
+        callbacks=(authors_files.Lines(stage),),
     )
 
 
@@ -129,17 +135,15 @@ def build_semi(args, stage: Stage, device: torch.device) -> Parts:
     method = EMATeacher(before.method.model, flags.settings_of(TeacherConfig, args))
     streams = data.semi_streams(stage, args)
     optimizer = rates.build_optimizer(
-        method.model.parameters(), args.learning_rate, args.weight_decay
+        method.model.parameters(), args.learning_rate, args.semi_weight_decay
     )
     schedule = rates.semi_schedule(args.protocol)
     evaluators = {"test": evaluator(stage, args)}
     if args.protocol == "kfold":  # the published code judges by the average of the stage before
         stale = copy.deepcopy(before.method)
         stale.model.load_state_dict(authors_files.averaged_weights(before))
-        evaluators = {
-            "test": StaleAverage(evaluators["test"], stale),
-            "teacher": evaluators["test"],
-        }
+        also = {} if as_published(args) else {"teacher": evaluators["test"]}
+        evaluators = {"test": StaleAverage(evaluators["test"], stale), **also}
     return Parts(
         method,
         optimizer,
@@ -152,7 +156,7 @@ def build_semi(args, stage: Stage, device: torch.device) -> Parts:
         ),
         schedule(optimizer) if schedule else None,
         evaluators,
-        callbacks=(PseudoLabelDiagnostics(stage.train.classes),),
+        callbacks=(authors_files.Lines(stage), PseudoLabelDiagnostics(stage.train.classes)),
     )
 
 

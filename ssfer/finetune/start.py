@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from timm.layers import trunc_normal_
 from torch import nn
 
 from common.cli import UserError
@@ -14,6 +15,7 @@ from ssfer.vit import build_vit, replace_head
 log = logging.getLogger(__name__)
 
 NO_CHECKPOINT = "none"
+PUBLISHED_OUTPUTS = 1000
 
 
 def check_checkpoint(args) -> None:
@@ -43,8 +45,12 @@ def build_model(args, pretrained: bool) -> nn.Module:
     Raises:
         UserError: the file does not fit.
     """
-    model = build_vit(args.model, num_classes=args.nb_classes, img_size=args.input_size)
+    published = args.draws == "authors"
+    outputs = PUBLISHED_OUTPUTS if published else args.nb_classes
+    model = build_vit(args.model, num_classes=outputs, img_size=args.input_size)
     if pretrained and args.checkpoint != NO_CHECKPOINT:
         load_pretrained(model, Path(args.checkpoint))
+    if published:  # the script draws the head that it throws away anew
+        trunc_normal_(model.head.weight, std=2e-5)
     replace_head(model, args.nb_classes)
     return model

@@ -1,5 +1,5 @@
 """Adapters of the ssfer kinds."""
 
-from benchmarks.parity.ssfer import fine_tuning, pretraining, stages
+from benchmarks.parity.ssfer import command, fine_tuning, pretraining, stages
 
-__all__ = ["fine_tuning", "pretraining", "stages"]
+__all__ = ["command", "fine_tuning", "pretraining", "stages"]
