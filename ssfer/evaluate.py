@@ -13,6 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 import numpy as np
 import torch
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from common.cli import UserError, choose_device, command, log_to
@@ -29,6 +30,7 @@ from ssfer.checkpoints import read_weights
 from ssfer.finetune import authors_files, data
 from ssfer.vit import SIZES, build_vit
 
+PLACES = (Path("Experiments_checkpoints"), Path("outputs_dir"), Path())
 OUTSIDE = 1  # exit code when --expect is missed
 
 
@@ -64,27 +66,34 @@ def confusion_by_name(true: np.ndarray, predicted: np.ndarray, names: tuple[str,
     return Confusion(tuple(labels), counts, shares, float(np.trace(counts) / counts.sum()))
 
 
-def draw_confusion(table: Confusion, title: str, path: Path) -> None:
-    """Write the shares as a picture."""
+def draw_confusions(tables: dict[str, Confusion], path: Path) -> None:
+    """Write the shares as one picture, a panel a checkpoint under its title."""
     import matplotlib.pyplot as plt  # slow to import, needless for the figures alone
 
-    figure, axes = plt.subplots(figsize=(7, 6), layout="constrained")
-    shown = ConfusionMatrixDisplay(np.nan_to_num(table.shares), display_labels=table.labels)
-    shown.plot(ax=axes, cmap="Blues", values_format=".2f", xticks_rotation=45, im_kw={"vmax": 1})
-    axes.set_title(title)
+    size = (7 * len(tables), 6)
+    figure, panels = plt.subplots(1, len(tables), figsize=size, layout="constrained", squeeze=False)
+    how = {"cmap": "Blues", "values_format": ".2f", "xticks_rotation": 45, "im_kw": {"vmax": 1}}
+    for axes, (title, table) in zip(panels[0], tables.items(), strict=True):
+        shown = ConfusionMatrixDisplay(np.nan_to_num(table.shares), display_labels=table.labels)
+        shown.plot(ax=axes, **how)
+        axes.set_title(title)
     with replacing(path) as part:
-        figure.savefig(part, dpi=120, format="png")
+        figure.savefig(part, dpi=120, format="jpg")
     plt.close(figure)
 
 
-def load_classifier(path: Path, model: str, num_classes: int, input_size: int) -> nn.Module:
-    """A classifier with the weights of a file, strictly.
+def load_classifier(
+    path: Path, model: str, num_classes: int | None, input_size: int
+) -> VisionTransformer:
+    """A classifier with the weights of a file, strictly; None: as many classes as its head has.
 
     Raises:
         UserError: unreadable file, or names or shapes that differ; says which.
     """
+    state = read_weights(path)
+    num_classes = num_classes or len(state.get("head.bias", ())) or 1
     network = build_vit(model, num_classes=num_classes, img_size=input_size)
-    state, own = read_weights(path), network.state_dict()
+    own = network.state_dict()
     wrong = {
         "lacks": sorted(own.keys() - state.keys()),
         "has also": sorted(state.keys() - own.keys()),
@@ -205,19 +214,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--checkpoint",
         type=Path,
         nargs="+",
-        required=True,
-        default=argparse.SUPPRESS,
-        help="plain state dicts, e.g. SSFER_RAFDB_0.05_model.pth",
+        help="plain state dicts; default: the released ones of the dataset that are there",
     )
     add("--dataset", default="RAFDB", help=f"{', '.join(data.CLASSES)}, or a name of your own")
     add("--testdir", type=Path, help="one sub-folder a class; default: the dataset's, here")
-    add("--nb_classes", type=count, help="default: those of the dataset")
+    add("--nb_classes", type=count, help="default: those of the dataset, or of the head")
     add("--model", choices=tuple(SIZES), default="base", help="size of the transformer")
     add("--input_size", type=count, default=224, help="side of the images")
+    add("--any_folders", action="store_true", help="class folders by number, whatever their names")
     add("--square_crop", action="store_true", help="crop the middle of oblong images")
     add("--expect", type=number(float, low=0, high=100), help="accuracy in percent to be met")
     add("--tolerance", type=number(float, low=0), default=0.1, help="of --expect, in points")
-    add("--out", type=Path, default=Path("evaluation"), help="folder of the results")
+    add("--out", type=Path, default=Path(), help="folder of results and figure")
     add("--num_workers", type=at_least_0, default=2, help="loader processes")
     add("--precision", choices=tuple(DTYPES), default="fp32", help="number format")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -225,16 +233,31 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _manifest(args) -> Manifest:
-    if args.nb_classes is None:
-        args.nb_classes = len(data.CLASSES.get(args.dataset, ())) or None
-    if args.nb_classes is None or (args.testdir is None and args.dataset not in data.CLASSES):
+def find_checkpoints(dataset: str) -> list[Path]:
+    """The released checkpoints of a dataset, wherever they usually lie.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = [row.file for row in authors_files.RELEASED if row.dataset == dataset]
+    usual = ([folder / name for folder in PLACES] for name in names)
+    if found := [path for places in usual for path in places if path.is_file()]:
+        return found
+    raise UserError(
+        f"there is no released checkpoint of {dataset} ({', '.join(names) or 'none is known'}) in "
+        f"{', '.join(map(str, PLACES))}; give --checkpoint."
+    )
+
+
+def _manifest(args, num_classes: int) -> Manifest:
+    if args.testdir is None and args.dataset not in data.CLASSES:
         raise UserError(
             f"--dataset {args.dataset} is not one of {', '.join(data.CLASSES)}; for images of your "
-            "own give --testdir and --nb_classes."
+            "own give --testdir."
         )
-    folder = args.testdir or Path(data.TEST_FOLDERS[args.dataset])
-    manifest = data.read_manifest(args.dataset, {"test": folder}, args.nb_classes, args.num_workers)
+    folders = {"test": args.testdir or Path(data.TEST_FOLDERS[args.dataset])}
+    named = not args.any_folders
+    manifest = data.read_manifest(args.dataset, folders, num_classes, args.num_workers, named)
     if not args.square_crop:
         refuse_oblong(manifest, data.OBLONG)
     return manifest
@@ -246,41 +269,34 @@ def main(argv: list[str]) -> int:
     log_to()
     args = build_parser().parse_args(argv)
     device = choose_device(args.device, args.gpu)
-    check_names(args.checkpoint, args.dataset)
+    checkpoints = args.checkpoint or find_checkpoints(args.dataset)
+    check_names(checkpoints, args.dataset)
     check_results(args.out / authors_files.RESULTS)
-    networks = [
-        load_classifier(path, args.model, args.nb_classes or _classes(args), args.input_size)
-        for path in args.checkpoint
-    ]
-    manifest = _manifest(args)
+    classes = args.nb_classes or len(data.CLASSES.get(args.dataset, ())) or None
+    networks = []
+    for path in checkpoints:
+        networks.append(load_classifier(path, args.model, classes, args.input_size))
+        classes = networks[0].num_classes
+    manifest = _manifest(args, classes)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out {args.out} cannot be made ({error.strerror}).") from None
-    rows = []
-    for place, (path, network) in enumerate(zip(args.checkpoint, networks, strict=True)):
+    rows, tables, figure = [], {}, f"{Path(args.dataset).name}_confusion_matrices.jpg"
+    for path, network in zip(checkpoints, networks, strict=True):
         found = evaluate(network, manifest, args, device)
-        row = row_of(path, found["report"], args.dataset, manifest.drawn)
-        # Checkpoints of one name lie in different folders.
-        again = sum(other.name == path.name for other in args.checkpoint[:place])
-        row["figure"] = f"{path.stem}_confusion{f'_{again + 1}' if again else ''}.png"
+        print(f"test acc:{found['report']['top1']}")
+        row = row_of(path, found["report"], args.dataset, manifest.drawn) | {"figure": figure}
         rows.append(row)
-        title = f"{path.name}: {row['accuracy']:.2f} %"
-        draw_confusion(found["confusion"], title, args.out / row["figure"])
+        tables[f"{path}: {row['accuracy']:.2f} %"] = found["confusion"]
+    draw_confusions(tables, args.out / figure)
     write_json(args.out / authors_files.RESULTS, {"rows": rows})
     print(table_text(rows))
     for row in rows:
         recall = ", ".join(f"{name} {value:.1%}" for name, value in row["recall"].items())
         print(f"recall of {Path(row['checkpoint']).name}: {recall}")
-    print(f"results and figures: {args.out}")
+    print(f"results and figure: {args.out}")
     return _judge(rows, args)
-
-
-def _classes(args) -> int:
-    known = data.CLASSES.get(args.dataset)
-    if known is None:
-        raise UserError(f"--dataset {args.dataset} is not known here; give --nb_classes too.")
-    return len(known)
 
 
 def _judge(rows: list[dict], args) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import torch
 
 from benchmarks.parity import whole
 from benchmarks.parity.cases import Case
@@ -16,9 +18,11 @@ from benchmarks.parity.ssfer.command_fine_tuning import fine_tuning
 from common.engine import checkpoint
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Trainer
+from ssfer import evaluate
 from ssfer.pretrain.mae import build_mae
 from ssfer.pretrain.main import EXPERIMENT
 from ssfer.pretrain.method import build_optimizer
+from ssfer.vit import build_vit
 
 OURS = ("--draws", "authors", "--device", "cpu")
 TORCHRUN = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
@@ -134,4 +138,46 @@ def _checkpoint(file: dict) -> dict:
     }
 
 
-SCRIPTS = {"pretrain_distribute.py": pretraining, "fine-tune.py": fine_tuning}
+def notebook(case: Case) -> dict:
+    """A section of ``test.ipynb``: the checkpoints of one dataset, on its test images."""
+    p = case.params
+    loaded, logits, tables = watching.Loaded(p["images"], "image"), [], []
+    collect, confusion = evaluate.collect_logits, evaluate.confusion_by_name
+
+    def collected(method, batches):
+        loaded.epochs.append([])
+        logits.append(collect(method, loaded.noting(batches, batches.dataset.paths)))
+        return logits[-1]
+
+    def confused(*given):
+        tables.append(confusion(*given))
+        return tables[-1]
+
+    noted = {"collect_logits": collected, "confusion_by_name": confused}
+    with whole.unpacked(case) as folder, mock.patch.multiple(evaluate, **noted):
+        for recipe in p["checkpoints"]:
+            network = build_vit(num_classes=p["num_classes"])
+            fill_state_dict(network, recipe["fill_seed"])
+            watching.write(recipe["path"], network.state_dict())
+        there = watching.authors_files(folder)
+        dataset = Path(p["checkpoints"][0]["path"]).name.split("_")[1]
+        argv = ["--dataset", dataset, "--any_folders", "--device", "cpu", "--num_workers", "0"]
+        printed = watching.run(evaluate.main, [*p["argv"], *argv])
+        written = watching.authors_files(folder, there)
+    out = {name: value[0] for name, value in loaded.arrays("test").items()} | {
+        "logits": torch.stack([values for values, _ in logits]),
+        "pred": torch.stack([values.argmax(dim=1) for values, _ in logits]),
+        "printed_acc": watching.numbers(f"test acc:{watching.NUMBER}", printed)[:, 0],
+        "files": np.array(sorted(written), dtype=np.str_),
+    }
+    for k, table in enumerate(tables):
+        out |= {f"cm_{k}": table.counts, f"cm_prob_{k}": table.shares}
+        out[f"cm_labels_{k}"] = np.array(table.labels)
+    return out
+
+
+SCRIPTS = {
+    "pretrain_distribute.py": pretraining,
+    "fine-tune.py": fine_tuning,
+    "test.ipynb": notebook,
+}

@@ -71,11 +71,12 @@ class Loaded:
         def noted(epoch: int, start: int = 0):
             given = batches(epoch, start)
             self.epochs.append([])
-            return self._noting(given, dataset.paths)
+            return self.noting(given, dataset.paths)
 
         stream.batches = noted
 
-    def _noting(self, given, paths: list[str]):
+    def noting(self, given, paths: list[str]):
+        """The batches, each noted."""
         for batch in given:
             self.epochs[-1].append(self.row(batch, paths))
             yield batch
