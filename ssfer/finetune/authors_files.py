@@ -6,6 +6,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -145,9 +146,8 @@ class Lines(Callback):
             seen = trainer.recipe.steps_per_epoch * batch / len(self.stage.train)
             tqdm.write(f"train loss:{row['train']['loss'] * seen}  lr:{rate}")
             return
-        unlabelled, right = (
-            float(self.last.logs.get(name, 0)) for name in ("loss_u", "pseudo_acc")
-        )
+        logs = {name: float(torch.as_tensor(v).detach()) for name, v in self.last.logs.items()}
+        unlabelled, right = logs["loss_u"], logs.get("pseudo_acc", 0.0)
         tqdm.write(
             f"overall loss:{self.last.loss.item()}  unlabel loss:{unlabelled}  pseudo_acc:{right}  "
             f"lr:{rate}"

@@ -19,8 +19,8 @@ from ssfer.views import to_pixels
 FALLBACK = (25, 25, 220, 220)
 DETECTORS = ("auto", "file", "yunet", "yolov7-face", "none")
 USUAL_FILES = {
-    "yolov7-face": Path("output_dir/yolov7s-face.onnx"),
-    "yunet": Path("output_dir/face_detection_yunet.onnx"),
+    "yolov7-face": "output_dir/yolov7s-face.onnx",
+    "yunet": "output_dir/*yunet*.onnx",
 }
 """Where ``--detector auto`` looks, in this order; the authors' is output_dir/yolov7s-face.pt."""
 NO_DETECTOR = (
@@ -66,16 +66,16 @@ def build_detector(name: str, weights: Path | None = None) -> Detector:
     """
     if name == "none":
         return nobody
+    found = {known: sorted(Path().glob(usual)) for known, usual in USUAL_FILES.items()}
     if name == "auto":
-        there = [known for known, file in USUAL_FILES.items() if file.is_file()]
-        if not there:
+        name = next((known for known, files in found.items() if files), "")
+        if not name:
             raise UserError(
                 "FaceMix looks for faces, but there is no detector's file: neither "
-                f"{' nor '.join(map(str, USUAL_FILES.values()))}. Put one there, name one by "
-                "--detector yunet --detector_weights ONNX, or go without by --detector none."
+                f"{' nor '.join(USUAL_FILES.values())}. Put one there, name one by --detector "
+                "yunet --detector_weights ONNX, or go without by --detector none."
             )
-        name = there[0]
-    weights = weights or USUAL_FILES[name]
+    weights = weights or next(iter(found[name]), Path(USUAL_FILES[name]))
     if not Path(weights).is_file():
         raise UserError(
             f"the detector {name} needs its ONNX file, but {weights} does not exist; give "

@@ -50,5 +50,5 @@ def test_pretrain_fine_tune_evaluate(in_process, tmp_path):
     expect = ("--expect", f"{accuracy:.4f}", "--tolerance", "0.01")
     seen = run(evaluate.main, *TINY, "--checkpoint", weights, *expect)
     assert "DRAWN STAND-IN DATA" in seen.out
-    (row,) = json.loads((tmp_path / "evaluation/results.json").read_text())["rows"]
+    (row,) = json.loads((tmp_path / "results.json").read_text())["rows"]
     assert row["paper"] is None  # a drawn stand-in is not compared with the table

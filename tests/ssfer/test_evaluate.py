@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from ssfer import evaluate
 from ssfer.finetune import authors_files, data
 from ssfer.vit import build_vit
+from tests.ssfer.conftest import draw_folders
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +43,8 @@ def test_report_of_one_checkpoint(run, weights, folders, tmp_path):
     assert outcome.code == 0, outcome.err
     (row,) = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
     assert (row["paper"], row["notebook"], row["images"]) == (80.96, 81.29, 21)
-    with Image.open(tmp_path / "out" / "SSFER_RAFDB_0.05_model_confusion.png") as figure:
-        assert figure.size[0] > 400
+    with Image.open(tmp_path / "out" / "RAFDB_confusion_matrices.jpg") as figure:
+        assert 400 < figure.size[0] < 1000
 
     network = evaluate.load_classifier(weights, "tiny", 7, 32).eval()
     manifest = data.read_manifest("RAFDB", {"test": folders / "test"}, 7)
@@ -67,14 +69,67 @@ def test_expectation_decides_the_exit_code(run, tmp_path):
     assert run("--expect", near, "--tolerance", "0.01").code == 1
 
 
-def test_checkpoints_of_one_name_have_figures_of_their_own(run, weights, tmp_path):
+def test_several_checkpoints_share_one_figure(run, weights, tmp_path):
     other = tmp_path / "other" / weights.name
     other.parent.mkdir()
     other.write_bytes(weights.read_bytes())
     assert run("--checkpoint", weights, other).code == 0
     rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
     assert [row["checkpoint"] for row in rows] == [str(weights), str(other)]
-    assert len({row["figure"] for row in rows}) == 2
+    assert {row["figure"] for row in rows} == {"RAFDB_confusion_matrices.jpg"}
+    with Image.open(tmp_path / "out" / "RAFDB_confusion_matrices.jpg") as figure:
+        assert figure.size[0] > 1.9 * figure.size[1]  # a panel each
+
+
+def test_released_files_are_found_and_the_head_says_how_many_classes(
+    in_process, folders, tmp_path, weights
+):
+    words = ["--testdir", folders / "test", "--device", "cpu", "--num_workers", "0"]
+    words += ["--model", "tiny", "--input_size", "32"]
+    outcome = in_process(evaluate.main, words, tmp_path)
+    assert outcome.code == 2 and "Experiments_checkpoints, outputs_dir" in outcome.err
+    for place, share in (("outputs_dir", "0.10"), ("Experiments_checkpoints", "0.05")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"SSFER_RAFDB_{share}_model.pth").write_bytes(weights.read_bytes())
+    assert in_process(evaluate.main, words, tmp_path).code == 0
+    found = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [row["notebook"] for row in found] == [81.29, 85.37]  # in the order of the shares
+    mine = tmp_path / "mine.pth"
+    mine.write_bytes(weights.read_bytes())
+    more = ["--checkpoint", mine, "--dataset", "mine", "--out", "mine"]
+    outcome = in_process(evaluate.main, [*words, *more], tmp_path)
+    assert outcome.code == 0, outcome.err
+
+
+def test_cells_of_the_notebook_measure_every_dataset(in_process, tmp_path, monkeypatch):
+    """Four sections on drawn folders, each with its three files."""
+    small = evaluate.build_vit
+
+    def tiny(model: str, **settings):
+        return small("custom", embed_dim=24, depth=1, num_heads=2, patch_size=112, **settings)
+
+    monkeypatch.setattr(evaluate, "build_vit", tiny)
+    (tmp_path / "outputs_dir").mkdir()
+    for released in authors_files.RELEASED:
+        number = len(data.CLASSES[released.dataset])
+        state = tiny("base", num_classes=number).state_dict()
+        torch.save(state, tmp_path / "outputs_dir" / released.file)
+        place = tmp_path / data.TEST_FOLDERS[released.dataset]
+        if not place.exists():
+            names = data.folder_names(released.dataset)
+            draw_folders(place.parent, names, {"test": 1})
+    file = Path(evaluate.__file__).with_name("test.ipynb")
+    cells = [c for c in json.loads(file.read_text())["cells"] if c["cell_type"] == "code"]
+    names = {}
+
+    def all_cells(_) -> None:
+        for cell in cells:
+            exec("".join(cell["source"]), names)
+
+    seen = in_process(all_cells, [], tmp_path)
+    assert seen.out.count("test acc:") == 12, seen.err
+    figures = {path.name for path in tmp_path.glob("*.jpg")}
+    assert figures == {f"{name}_confusion_matrices.jpg" for name in data.CLASSES}
 
 
 @pytest.mark.parametrize("text", ['{"rows": [{"fold": null}]}', "[]", "no JSON"])
@@ -103,6 +158,7 @@ def test_folder_of_another_dataset_is_refused(run, weights, tmp_path):
     copy.write_bytes(weights.read_bytes())
     outcome = run("--checkpoint", copy, "--dataset", "AffectNet7")
     assert outcome.code == 2 and "0, 1, 2, 3, 4, 5, 6" in outcome.err
+    assert run("--checkpoint", copy, "--dataset", "AffectNet7", "--any_folders").code == 0
 
 
 def test_pickled_module_is_refused_by_its_class(in_process, tmp_path):

@@ -99,7 +99,7 @@ def test_initialisation_is_the_published_one():
     assert len(linears) == 13 * 4 + 2 and all((m.bias == 0).all() for m in linears)
     bound = (6 / (192 + 768)) ** 0.5  # Xavier, a patch of 3·16·16 pixels counting as one input
     weight = model.patch_embed.proj.weight
-    assert (model.patch_embed.proj.bias == 0).all()
+    assert (model.patch_embed.proj.bias != 0).any()  # a convolution's, as torch draws it
     assert 0.99 * bound < weight.abs().max() <= bound
     assert model.cls_token.std().item() == pytest.approx(0.02, rel=0.2)
     fixed = [name for name, p in model.named_parameters() if not p.requires_grad]

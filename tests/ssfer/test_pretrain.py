@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader, DistributedSampler
+from torchvision.datasets import ImageFolder
 
 from common.engine.run_folder import LAST
 from ssfer.pretrain import authors_files, data
@@ -18,6 +20,7 @@ from ssfer.pretrain import main as program
 from ssfer.pretrain.mae import build_mae
 from ssfer.pretrain.main import main
 from ssfer.pretrain.method import MaskedPretraining, rate_factor
+from ssfer.views import crop_view
 
 NAME = "125w_base_warmup50_batch256"
 # Six steps an epoch and five accumulated: gradients are waiting when an epoch ends.
@@ -69,9 +72,10 @@ def rows(folder) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
 
 
-def test_files_and_keys_are_the_authors(straight):
+def test_files_and_keys_are_the_authors(straight, place):
     names = {path.name for path in straight.iterdir()}
-    assert {f"{NAME}_2.pth", f"{NAME}_4.pth", "vit_tiny_loss_4.png"} <= names
+    assert {f"{NAME}_2.pth", f"{NAME}_4.pth"} <= names
+    assert (place / "vit_base_loss_4.png").is_file()  # in the working folder, whatever the size
     assert {"config.json", "environment.json", "summary.json", LAST, "log.txt"} <= names
     saved = torch.load(straight / f"{NAME}_4.pth", weights_only=True)
     assert list(saved) == ["model", "optimizer", "epoch", "lr_scheduler_state_dict"]
@@ -165,6 +169,7 @@ def test_authors_checkpoint_restores_network_optimiser_and_epoch(straight, comma
     assert "what is drawn differs" in seen.err
     steps = {int(e["step"]) for e in state(place / name)["optimizer"]["state"].values()}
     assert steps == {2 + 1}  # two updates in twelve steps before, one in six after
+    assert state(place / name)["waiting"] == 1  # steps count from the start of this run
 
 
 def test_resumed_after_its_end_tells_the_result_again(straight, command):
@@ -237,3 +242,44 @@ def test_order_is_the_same_every_epoch_unless_reshuffled(command, place):
     assert order(0) == order(1) and len(set(order(0))) == 24
     args.reshuffle = True
     assert order(0) != order(1)
+
+
+def test_authors_draws_go_through_class_folders_in_torchvisions_order(in_process, place, tmp_path):
+    """A class folder's files before its sub-folders', files beside the folders passed over."""
+    faces = tmp_path / "faces"
+    for name in ("b/p2", "b/p10", "b/inner/p1", "b-x/p3", "beside"):
+        (faces / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(place / "faces" / "0" / "0.png", faces / f"{name}.png")
+    dataset, drawn = ImageFolder(faces), []
+
+    def ready(trainer):
+        stream = trainer.streams["faces"]
+        names = [os.path.relpath(path, faces) for path in stream.dataset.paths]
+        assert names == [os.path.relpath(path, faces) for path, _ in dataset.samples]
+        torch.manual_seed(7)
+        for batch in stream.batches(0):
+            drawn.append((batch["index"].tolist(), batch["image"]))
+        torch.manual_seed(7)
+
+    words = [*TINY, "--draws", "authors", "--device", "cpu", "--batch_size", "2", "--epochs", "1"]
+    words += ["--picture_every", "0", "--output_dir", "out", "--save_every", "1"]
+    seen = in_process(lambda argv: main(argv, on_ready=ready), words, tmp_path)
+    assert seen.code == 0, seen.err
+    torch.manual_seed(7)
+    dataset.transform = crop_view(32)
+    sampler = DistributedSampler(dataset, 1, 0)
+    loader = DataLoader(dataset, 2, sampler=sampler, drop_last=True)
+    for (images, _), (_, given) in zip(loader, drawn, strict=True):
+        assert torch.equal(images, given)
+    assert [k for index, _ in drawn for k in index] == list(sampler)
+    assert (tmp_path / "output_dir" / f"{NAME}_1.pth").is_file()  # whatever --output_dir says
+    assert (tmp_path / "out" / LAST).is_file() and not list((tmp_path / "out").glob("*.pth"))
+    assert "epoch:1/1" in seen.out and "loss: " in seen.out
+
+
+def test_authors_draws_stop_between_epochs_and_go_on_to_the_same_bits(command, place, assert_same):
+    flags = ("--draws", "authors", "--picture_every", "0")
+    whole = run(command, place, "drawn", *flags)
+    halves = run(command, place, "drawn_halves", *flags, "--stop_after_epoch", "2")
+    run(command, place, "drawn_halves", *flags, "--resume", "drawn_halves/last.ckpt")
+    assert_same(state(whole), state(halves))

@@ -181,10 +181,10 @@ def fine_tuning(case: Case) -> dict:
         for part in (drawn.labelled, drawn.unlabelled)
     )
     arrays, parts = [fold.arrays() for fold in folds], [fold.parts for fold in folds]
-    out = {name: np.stack([fold[name] for fold in arrays]) for name in arrays[0]}
-    once = [name for name in out if name.startswith("loaded_") or name.endswith("weight_key")]
-    out |= {name: out[name][0] for name in once}
-    out |= {name: watching.padded([fold[name] for fold in parts], -1) for name in parts[0]}
+    once = [n for n in arrays[0] if n.startswith("loaded_") or n.endswith("weight_key")]
+    out = {name: arrays[0].pop(name) for name in once}
+    for folds_of in (arrays, parts):
+        out |= {name: watching.padded([fold[name] for fold in folds_of]) for name in folds_of[0]}
     out |= {"labelled": labelled, "unlabelled": np.sort(rest)}
     told = {
         name: watching.numbers(pattern, printed).reshape(len(folds), -1, 2)

@@ -94,21 +94,23 @@ class Loaded:
         return row
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
-        """Every value as [E, K, …]; shorter batches are padded with -1, figures with 0."""
+        """Every value as [E, K, …]; see :func:`padded`."""
         out = {}
         for name in self.epochs[0][0]:
             rows = [row[name] for epoch in self.epochs for row in epoch]
-            fill = -1 if name in ("item", "label") else 0
-            flat = padded(rows, fill)
+            flat = padded(rows)
             out[f"{prefix}.{name}"] = flat.reshape(len(self.epochs), -1, *flat.shape[1:])
         return out
 
 
-def padded(rows: list[np.ndarray], fill: float) -> np.ndarray:
-    """Rows of unequal length as one array, [rows, longest]."""
-    longest = max(map(len, rows))
-    ends = [np.full(longest - len(row), fill, row.dtype) for row in rows]
-    return np.stack([np.concatenate(pair) for pair in zip(rows, ends, strict=True)])
+def padded(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays of unequal sizes in one; whole numbers are filled up with -1, all else with 0."""
+    longest = np.max([part.shape for part in parts], axis=0).astype(int)
+    fill = -1 if parts[0].dtype.kind == "i" else 0
+    out = np.full((len(parts), *longest), fill, parts[0].dtype)
+    for row, part in zip(out, parts, strict=True):
+        row[tuple(map(slice, part.shape))] = part
+    return out
 
 
 def positions(paths: list[str], images: list[str]) -> np.ndarray:
