@@ -213,6 +213,11 @@ class RunFolder:
                 if isinstance(value, int | float):
                     self._writer.add_scalar(f"{prefix}/{name}", value, step)
 
+    def scalar_group(self, tag: str, values: dict[str, float], step: int) -> None:
+        """Write scalars that TensorBoard shows in one diagram, a folder each."""
+        if self._writer:
+            self._writer.add_scalars(tag, values, step)
+
     def close(self) -> None:
         """Flush and close the TensorBoard file."""
         if self._writer:
@@ -220,12 +225,13 @@ class RunFolder:
             self._writer = None
 
 
-def summarise(trainer, wall_s: float) -> dict:
+def summarise(trainer, wall_s: float, tell: bool = True) -> dict:
     """Write ``summary.json`` and print the headline.
 
     Args:
         trainer: the :class:`common.engine.trainer.Trainer` that has come to its end.
         wall_s: seconds this process trained, evaluation included.
+        tell: print it.
 
     Returns:
         The summary.
@@ -253,7 +259,8 @@ def summarise(trainer, wall_s: float) -> dict:
         "peak_memory_bytes": peak_memory(trainer.device),
     }
     run.write(SUMMARY, summary)
-    print(headline_text(summary, run.path))
+    if tell:
+        print(headline_text(summary, run.path))
     return summary
 
 

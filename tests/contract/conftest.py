@@ -139,6 +139,7 @@ PROGRAMS = {
         ),
         "runs/one_stage_single_FI_rs_3",
         images="FI/train/*/*",
+        overwrites=True,
         other_data="--data_root nowhere",
     ),
     "ssfer": Program(
