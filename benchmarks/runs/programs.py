@@ -110,7 +110,7 @@ def _dimva_needs(program: Program, args: argparse.Namespace, where: Where) -> li
         Need("emotion6", where.data / "Emotion6"),
         Need("", where.data / "NRC-VAD-Lexicon.txt"),
     ]
-    first = args.mode == "one_stage" and args.pretrained == "imagenet"
+    first = args.mode == "one_stage" and str(args.pretrained) == "imagenet"
     return [*needs, Need("", imagenet_file(args.backbone))] if first else needs
 
 
