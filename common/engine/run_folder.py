@@ -98,6 +98,7 @@ class RunFolder:
         keep: glob patterns of files that stay when a run is replaced.
         own: glob patterns of a run's files, where other things may lie in the folder; none: all
             that is in the folder is a run's.
+        authors: glob patterns of the files that the published code leaves in such a folder.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class RunFolder:
         scalars: Path | None = None,
         keep: tuple[str, ...] = (),
         own: tuple[str, ...] = (),
+        authors: tuple[str, ...] = (),
     ):
         self.path, self.may_write = Path(path), may_write
-        self.keep, self.own = keep, own
+        self.keep, self.own, self.authors = keep, own, authors
         self.scalars_path = Path(scalars or path)
         self.drawn = False
         self._flags = flags
@@ -176,7 +178,8 @@ class RunFolder:
         """
         files = [f for f in self.path.iterdir() if self._is_own(f)]
         others = [f for f in files if not any(f.match(pattern) for pattern in self.keep)]
-        if others and not self.own and not (self.path / CONFIG).is_file():
+        ours = self.own or (self.path / CONFIG).is_file()
+        if not ours and not all(any(f.match(p) for p in self.authors) for f in others):
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
                 f"choose another {self._flags[0]}."

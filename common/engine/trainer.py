@@ -311,7 +311,9 @@ class Trainer:
     def _results(self) -> dict[str, dict]:
         """What every evaluator says of the method with its average applied."""
         self.method.eval()
-        with self.averaged(), autocast(self.device, self.recipe.precision):
+        # fp16 is the published mixed precision, whose evaluation is in fp32.
+        precision = "fp32" if self.recipe.precision == "fp16" else self.recipe.precision
+        with self.averaged(), autocast(self.device, precision):
             results = {
                 name: evaluate(self.method, self.progress)
                 for name, evaluate in self.evaluators.items()
