@@ -271,7 +271,7 @@ def test_a_folder_of_the_authors_is_written_into_and_another_is_not(command, pla
 
 def test_batch_norm_groups_are_another_training(command, own, tiny):
     for name, more in (("whole", []), ("parts", ["--bn_groups", "2"])):
-        assert command([*tiny, *words, name, *more], own).code == 0
+        assert command([*tiny, *OWN, "--out", name, *more], own).code == 0
     whole, parts = ((own / name / "metrics.jsonl").read_text() for name in ("whole", "parts"))
     assert whole != parts
     for name, expected in (("whole", True), ("parts", False)):
