@@ -27,9 +27,6 @@ TYPE_NAMES = {
     (bool, str): "true, false or a path",
     OBJECT: "an object",
 }
-SPLITS = {"train": "train", "val": "test"}
-"""What ``train_file`` and ``val_file`` are called in the file names of a ``dataset`` object."""
-
 # Published with paths of the authors' machine in the code; these stand for them.
 EMOTIC_FILE = "data/webtags/EMOTIC/test.pkl"
 EMOTIC_DIR = "data/webtags/EMOTIC/crops"
@@ -65,10 +62,11 @@ def key(
 class Config:
     """A configuration's values, defaults filled in; and `path`, its file.
 
-    `image_size`, `resize` and `depth` are this project's own.
+    `given` are its keys as it has them; `image_size`, `resize` and `depth` are this project's own.
     """
 
     path: Path
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str | None = key(TEXT, neutral=True)
     ID: str = key(TEXT, "default", neutral=True)
     arch: str = key(TEXT, "resnet50")
@@ -170,9 +168,9 @@ def load(path: str | Path, script: str, changes: dict[str, Any] | None = None) -
         raise UserError(f"{path} lacks {', '.join(lacking)}, which {script} needs.")
     if row.variant and row.variant.kind != "nearest":
         values = {**values, **_crops(values, row)}
-    values.setdefault("name", path.stem.replace("_config", ""))
+    values.setdefault("name", path.stem)
     values.setdefault("resize", round(values.get("image_size", 224) * 256 / 224))
-    return Config(path=path, **values)
+    return Config(path=path, given=given, **values)
 
 
 def not_read(config: Config, row: Script) -> list[str]:
@@ -220,9 +218,10 @@ def _older_form(dataset: dict[str, Any], path: Path) -> dict[str, str]:
     if not (fits and isinstance(dataset.get("name"), str) and "{}" in parts["annotation_file"]):
         raise UserError(
             f"{path}: 'dataset' must be {{name, args: {{data_dir, annotation_file}}}} with '{{}}' "
-            "in annotation_file where train and test differ."
+            "in annotation_file where train and val differ."
         )
-    lists = {f"{k}_file": parts["annotation_file"].replace("{}", v) for k, v in SPLITS.items()}
+    parts_of = ("train", "val")
+    lists = {f"{k}_file": parts["annotation_file"].replace("{}", k) for k in parts_of}
     return {"dataloader": dataset["name"], "data_dir": parts["data_dir"], **lists}
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from common.cli import UserError
-from webemotion.authors_files import Plateau
+from common.engine.trainer import Callback, Trainer
 from webemotion.config import Config
 
 GAMMA = 0.1
@@ -58,6 +58,28 @@ class Steps:
 
     def __call__(self, epoch: int) -> float:
         return GAMMA ** sum(epoch + self.entered >= milestone for milestone in self.milestones)
+
+
+class Plateau(Callback):
+    """Cuts the rate when the validation loss has not fallen for more than `patience` epochs."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, patience: int):
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
+        )
+
+    def state_dict(self) -> dict:
+        """The lowest loss and how long ago it was."""
+        state = self.scheduler.state_dict()
+        return {name: value for name, value in state.items() if isinstance(value, int | float)}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.scheduler.load_state_dict(state)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Move on by the validation loss of the epoch."""
+        self.scheduler.step(row[trainer.judged_on]["loss"])
 
 
 def by_plateau(config: Config) -> bool:

@@ -66,12 +66,12 @@ def load(path: str | Path) -> TextCheckpoint:
     if lacking:
         raise UserError(
             f"the text checkpoint {path} has no {' and no '.join(lacking)}, so its word numbers "
-            "mean nothing; expected state_dict, tag2idx and idx2tag. Train one with "
+            "mean nothing; expected model (or state_dict), tag2idx and idx2tag. Train one with "
             f"`python -m webemotion.text.train --train_file LIST --out {path}`."
         )
-    weights = state.get("state_dict")
+    weights = state.get("state_dict", state.get("model"))
     if not isinstance(weights, dict) or not weights:
-        raise UserError(f"the text checkpoint {path} has no state_dict.")
+        raise UserError(f"the text checkpoint {path} has no state_dict and no model.")
     return TextCheckpoint(
         {name.removeprefix("module."): value for name, value in weights.items()},
         {str(tag): int(number) for tag, number in state["tag2idx"].items()},
