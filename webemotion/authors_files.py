@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -24,6 +23,7 @@ log = logging.getLogger(__name__)
 BEST = "model_best.pth.tar"
 EVALUATION = "evaluation.json"
 HIGHEST_LOSS = 10000.0  # what the one-branch scripts hold their best loss to be, for ever
+EMBEDDING = "Loss_ebd"  # what they learn
 
 
 def run_path(config: Config, row: Script) -> Path:
@@ -62,7 +62,7 @@ class AuthorsFiles(Callback):
         best: best metric in percent that an earlier training reached.
         text_head: the file also holds ``text_state_dict``.
         folder: where the files go; None: into the run's folder.
-        tell: writes a line of the published log.
+        told: the published log.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class AuthorsFiles(Callback):
         best: float = 0.0,
         text_head: bool = False,
         folder: Path | None = None,
-        tell: Callable[[str], None] = log.info,
+        told: AuthorsLog | None = None,
     ):
         self.saves, self.arch, self.best, self.text_head = saves, arch, best, text_head
-        self.folder, self.tell, self.from_run = folder, tell, False
+        self.folder, self.told, self.from_run = folder, told, False
 
     @classmethod
     def of(
@@ -94,7 +94,7 @@ class AuthorsFiles(Callback):
         elif args.honour_save_best_only and config.save_best_only:
             saves = "improvements"
         folder = resumed_folder(config, row)
-        return cls(saves, config.arch, best, row.saves_text_head, folder, told.write)
+        return cls(saves, config.arch, best, row.saves_text_head, folder, told)
 
     def state_dict(self) -> dict:
         """The best value so far, and whether an epoch of this training reached it."""
@@ -115,11 +115,13 @@ class AuthorsFiles(Callback):
         if not trainer.run:
             return
         if self.saves == "improvements":
-            self.tell(f" * BestPrec@1 {self.best:.3f}")
+            self.told.write(f" * BestPrec@1 {self.best:.3f}")
             if not improved:
                 return
-        best = HIGHEST_LOSS if always else abs(self.best)
-        if trainer.recipe.metric == "hits" and self.from_run:  # a tensor in the published files
+        best = self.told.average(EMBEDDING) if always else abs(self.best)
+        if always:
+            improved = best < HIGHEST_LOSS
+        elif trainer.recipe.metric == "hits" and self.from_run:  # a tensor in the published files
             best = torch.tensor(best, dtype=torch.float32)
         state = {
             "epoch": row["epoch"],
@@ -132,7 +134,7 @@ class AuthorsFiles(Callback):
             state["text_state_dict"] = trainer.method.head.state_dict()
         folder = self.folder or trainer.run.path
         checkpoint.save(state, folder / f"checkpoint_{row['epoch'] - 1:04d}.pth.tar")
-        if improved or always:
+        if improved:
             checkpoint.save(state, folder / BEST)
 
 

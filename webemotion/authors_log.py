@@ -6,6 +6,8 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+import torch
+
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Trainer
 from webemotion.config import Config
@@ -30,6 +32,7 @@ class AuthorsLog(Callback):
         self.folder, self.config, self.script = folder, config, script
         self.validation, self.path = validation, None
         self._rows: list[dict[str, float]] = []
+        self._times: list[dict[str, float]] = []
         self._sizes: list[int] = []
         self._before = time.perf_counter()
 
@@ -69,27 +72,40 @@ class AuthorsLog(Callback):
             self.head(trainer)
         if place.step == 0 or not self._rows:
             self.write(f"Epoch: [{place.epoch}], learning rate: {trainer.rate_used}")
-            self._rows, self._sizes = [], []
+            self._rows, self._times, self._sizes = [], [], []
         now = time.perf_counter()
         parts = {n: v for n, v in output.logs.items() if n.startswith("loss_")}
         losses = {n.capitalize(): v.item() for n, v in (parts or {"loss": output.loss}).items()}
         accuracy = output.logs["top1" if "top1" in output.logs else "hits"]
-        row = {"Time": now - self._before, "Data": began - self._before, **losses}
-        row["Prec@1"] = 100 * float(accuracy)
-        if not parts:
-            row["Prec@5"] = 0.0  # announced by the published scripts and never computed
-        self._rows.append(row)
+        # A second accuracy is announced by the published scripts and never computed.
+        announced = {} if parts else {"Prec@5": 0.0}
+        self._times.append({"Time": now - self._before, "Data": began - self._before})
+        self._rows.append({**losses, "Prec@1": 100 * float(accuracy), **announced})
         self._sizes.append(size)
         self._before = now
         if place.step % self.config.print_freq == 0:
             where = f"Epoch: [{place.epoch}][{place.step}/{place.steps_per_epoch}]"
-            self.write(where + _cells(self._rows, self._sizes))
+            ones = [1] * len(self._times)
+            self.write(where + _cells(self._times, ones) + _cells(self._rows, self._sizes))
+
+    def average(self, name: str) -> float:
+        """The average over the images of the epoch so far, of a column of the training's lines."""
+        return running_average([row[name] for row in self._rows], self._sizes)[-1, 1].item()
+
+    def state_dict(self) -> dict:
+        """The epoch so far; not its times, so that equal runs are equal."""
+        return {"rows": self._rows, "sizes": self._sizes}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`."""
+        self._rows, self._sizes = state["rows"], state["sizes"]
 
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         """The batches of the validation, and its figure."""
         seen, metric = self.validation, SHARES[self.validation.metric]
         for k in range(0, len(seen.rows), self.config.print_freq):
-            cells = _cells(seen.rows[: k + 1], seen.sizes[: k + 1])
+            of_batches = (seen.times, [1] * len(seen.times)), (seen.rows, seen.sizes)
+            cells = "".join(_cells(rows[: k + 1], sizes[: k + 1]) for rows, sizes in of_batches)
             self.write(f"Test: [{k}/{len(seen.rows)}]{cells}")
         value = 100 * results["test"][seen.metric]
         self.write(f" * {metric} {value:.3f}")
@@ -97,11 +113,12 @@ class AuthorsLog(Callback):
 
 
 def _cells(rows: list[dict[str, float]], sizes: list[int]) -> str:
-    """The last value and the average so far of every column; averages count images."""
+    """The last value and the average so far of every column; none without a row."""
+    if not rows:
+        return ""
     cells = ""
     for name, value in rows[-1].items():
-        counts = [1] * len(sizes) if name in ("Time", "Data") else sizes
-        average = running_average([row[name] for row in rows], counts)[-1, 1]
-        places = 3 if name in ("Time", "Data", "Prec@1", "Prec@5") else 4
+        average = running_average([row[name] for row in rows], sizes)[-1, 1]
+        places = 4 if name.startswith("Loss") else 3
         cells += f"\t{name} {value:.{places}f} ({average:.{places}f})"
     return cells

@@ -28,8 +28,8 @@ TYPE_NAMES = {
     OBJECT: "an object",
 }
 # Published with paths of the authors' machine in the code; these stand for them.
-EMOTIC_FILE = "data/webtags/EMOTIC/test.pkl"
-EMOTIC_DIR = "data/webtags/EMOTIC/crops"
+EMOTIC_CROPS = ("data/webtags/EMOTIC/test.pkl", "data/webtags/EMOTIC/crops")
+EMOTIC_WHOLE = ("data/webtags/EMOTIC/test_whole.pkl", "data/webtags/EMOTIC/emotic")
 
 
 def key(
@@ -120,7 +120,7 @@ class Config:
     save_best_only: bool = key(SWITCH, False, some=True)
     ckpts_dir: str | None = key(TEXT, some=True)
     individual_feat: bool = key(SWITCH, False, some=True)
-    rel_path_depth: int = key(WHOLE, 1, 0, some=True)
+    rel_path_depth: int | None = key(WHOLE, None, 0, some=True)
 
     def decisive(self) -> dict[str, Any]:
         """The values of the keys that a continuation must share."""
@@ -234,9 +234,10 @@ def _named_by_loaders(values: dict[str, Any], row: Script) -> tuple[str, ...]:
 
 
 def _crops(values: dict[str, Any], row: Script) -> dict[str, str]:
-    """The list and the folder of EMOTIC's person crops, wherever the configuration names them."""
+    """EMOTIC's list and folder, of crops or whole images, wherever the configuration names them."""
+    file, folder = EMOTIC_WHOLE if row.variant.whole else EMOTIC_CROPS
     own = values if "val_file" in row.required else {}
     return {
-        "val_file": values.get("emotic_file", own.get("val_file", EMOTIC_FILE)),
-        "data_dir": values.get("emotic_dir", own.get("data_dir", EMOTIC_DIR)),
+        "val_file": values.get("emotic_file", own.get("val_file", file)),
+        "data_dir": values.get("emotic_dir", own.get("data_dir", folder)),
     }

@@ -78,8 +78,8 @@ class Validation:
         top_k: also report the accuracy among so many.
 
     Attributes:
-        rows: of the last validation, a batch each: seconds, loss and metric in percent.
-        sizes: its batches.
+        rows, times, sizes: of the last validation, a batch each: loss and metric in percent;
+            seconds; images.
     """
 
     def __init__(self, loader: Iterable[dict], metric: str, top_k: int | None = None):
@@ -91,7 +91,8 @@ class Validation:
         Raises:
             UserError: no image could be read, or the logits are no longer finite.
         """
-        all_logits, all_targets, self.rows, self.sizes = [], [], [], []
+        all_logits, all_targets = [], []
+        self.rows, self.times, self.sizes = [], [], []
         before = time.perf_counter()
         for batch in plain_errors(self.loader):
             logits = method.predict(method.place(batch["image"])).float().cpu()
@@ -100,9 +101,11 @@ class Validation:
             loss = objective.single_label_loss if single else objective.soft_cross_entropy
             all_logits.append(logits)
             all_targets.append(targets)
-            now, accuracy = time.perf_counter(), evaluate(self.metric, logits, targets)
-            row = {"Time": now - before, "Loss": loss(logits, targets).item()}
-            self.rows.append({**row, "Prec@1": 100 * accuracy})
+            now, row = time.perf_counter(), {"Loss": loss(logits, targets).item()}
+            if self.metric != "map":  # which means nothing for a batch
+                row["Prec@1"] = 100 * evaluate(self.metric, logits, targets)
+            self.times.append({"Time": now - before})
+            self.rows.append(row)
             self.sizes.append(len(logits))
             before = now
         if not self.sizes:

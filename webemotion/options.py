@@ -37,7 +37,6 @@ NEUTRAL_SWITCHES = {
     "--overwrite": "replace an existing run folder",
     "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
     "--honour_save_best_only": "save_best_only of the configuration is obeyed",
-    "--skip_missing": "images of a list that are not there are left out and counted",
 }
 
 

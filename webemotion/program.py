@@ -95,10 +95,8 @@ class Program:
 
     def folder(self, args) -> RunFolder:
         """The run's folder; a training that goes on stays in its own."""
-        flag, path = (
-            "save_directory (--set save_directory=…)",
-            authors_files.run_path(self.config, self.row),
-        )
+        flag = "save_directory (--set save_directory=…)"
+        path = authors_files.run_path(self.config, self.row)
         if args.resume:
             path = authors_files.last_checkpoint(args.resume).parent
         return RunFolder(path, args.overwrite or bool(args.resume), flags=(flag, flag))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -61,9 +61,20 @@ class Steps:
 
 
 class Plateau(Callback):
-    """Cuts the rate when the validation loss has not fallen for more than `patience` epochs."""
+    """Cuts the rate when a loss has not fallen for more than `patience` epochs.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, patience: int):
+    Args:
+        optimizer, patience: of torch's ReduceLROnPlateau.
+        loss: of the epoch; None: the validation loss.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        patience: int,
+        loss: Callable[[], float] | None = None,
+    ):
+        self.loss = loss
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
         )
@@ -78,8 +89,8 @@ class Plateau(Callback):
         self.scheduler.load_state_dict(state)
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
-        """Move on by the validation loss of the epoch."""
-        self.scheduler.step(row[trainer.judged_on]["loss"])
+        """Move on by the loss of the epoch."""
+        self.scheduler.step(self.loss() if self.loss else row[trainer.judged_on]["loss"])
 
 
 def by_plateau(config: Config) -> bool:
@@ -87,14 +98,17 @@ def by_plateau(config: Config) -> bool:
     return not (config.lr_schedule or "").strip()
 
 
-def scheduling(optimizer, config: Config, entered: int = 0):
+def scheduling(
+    optimizer, config: Config, entered: int = 0, loss: Callable[[], float] | None = None
+):
     """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty.
 
     Args:
         entered: see :class:`Steps`.
+        loss: see :class:`Plateau`.
     """
     if by_plateau(config):
-        return None, (Plateau(optimizer, config.lr_patience),)
+        return None, (Plateau(optimizer, config.lr_patience, loss),)
     milestones = milestones_of(config.lr_schedule, f"lr_schedule of {config.path},")
     return LambdaLR(optimizer, Steps(milestones, entered)), ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import torch
 
@@ -60,7 +61,6 @@ class Training(Program):
         )
         if earlier:
             go_on_with(optimizer, earlier["optimizer"], config)
-        scheduler, callbacks = scheduling(optimizer, config, start if args.keep_schedule else 0)
         pin = device.type == "cuda"
         stream = data.stream(
             lists.train,
@@ -80,6 +80,12 @@ class Training(Program):
             evaluators["test"],
         )
         by_loss = args.best_by_loss and row.saves == "all_best"
+        scheduler, callbacks = scheduling(
+            optimizer,
+            config,
+            start if args.keep_schedule else 0,
+            partial(told.average, authors_files.EMBEDDING) if row.saves == "all_best" else None,
+        )
         files = authors_files.AuthorsFiles.of(config, row, args, by_loss, earlier, told)
         return Parts(
             method,
