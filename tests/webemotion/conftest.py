@@ -42,7 +42,9 @@ def world(tmp_path_factory) -> Path:
         if isinstance(held, list) and ("test" in small.name or "val" in small.name):
             pickles.save(held[:8], small)
     lists = place / "data/webtags/Deepemotion/z_data"
-    shutil.copy(lists / "test_8.pkl", lists / "val_8.pkl")  # what the older form validates on
+    (place / "older").mkdir()  # the older form validates on val
+    for split, name in (("train", "train"), ("test", "val")):
+        shutil.copy(lists / f"{split}_8.pkl", place / f"older/{name}_8.pkl")
     tag2idx = pickles.load(place / "data/webtags/vocabulary/tag2idx.pkl")
     (place / "models/Embeddings").mkdir(parents=True)
     for name in ("model_best", "model_feature_regularization"):

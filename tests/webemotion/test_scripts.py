@@ -59,7 +59,7 @@ OLDER = {
         "name": "singlelabel",
         "args": {
             "data_dir": f"{WEB}/Deepemotion/images",
-            "annotation_file": f"{WEB}/Deepemotion/z_data/{{}}_8.pkl",
+            "annotation_file": "older/{}_8.pkl",
         },
     },
 }
