@@ -130,7 +130,7 @@ def _webemotion_config(args: argparse.Namespace) -> dict:
 
 def _webemotion_values(args: argparse.Namespace, where: Where) -> list[str]:
     """Paths below ``data/`` move to the data root; all stand in the configuration."""
-    values = {"seed": where.seed, "save_directory": str(where.out / "run")}
+    values = {"seed": where.seed, "save_directory": str((where.out / "run").absolute())}
     for key, value in _webemotion_config(args).items():
         if isinstance(value, str) and value.startswith("data/"):
             values[key] = str(where.data / value.removeprefix("data/"))

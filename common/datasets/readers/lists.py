@@ -225,6 +225,8 @@ def read_entries(file: Path) -> list[Entry]:
     if {".pkl", ".pickle"} & {part.lower() for part in file.suffixes}:  # also list.pkl.keep
         raw = pickles.load(file, "a list of [path, label] or [path, [labels]]")
         raw = raw.tolist() if isinstance(raw, np.ndarray) else raw
+        if isinstance(raw, dict) and all(isinstance(of, list | tuple) for of in raw.values()):
+            raw = [[path, label] for label, paths in raw.items() for path in paths]
         entries = list(raw) if isinstance(raw, list | tuple) else [raw]
         rows = [_entry(e, file, k) for k, e in enumerate(entries, start=1)]
     elif suffix in (".jsonl", ".ndjson"):
