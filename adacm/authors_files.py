@@ -17,6 +17,7 @@ from common.engine.trainer import Callback, Trainer
 log = logging.getLogger(__name__)
 
 LATEST, BEST, TABLE = "checkpoint.pth.tar", "model_best.pth.tar", "log.txt"
+FILES = (LATEST, BEST, TABLE)
 LOG = "run.log"  # the log lines, since log.txt is the authors' table
 PREFIX = "module."  # of DataParallel, under which the authors train
 KEYS = ("epoch", "state_dict", "ema_state_dict", "acc", "best_acc", "optimizer")

@@ -21,7 +21,8 @@ from common.data.randaugment import RandAugment
 from common.data.streams import ShuffledStream, eval_loader
 from common.data.views import to_normalised_tensor
 from common.datasets.readers import affectnet, ferplus, rafdb, sfew
-from common.datasets.readers.folder import read_class_folders
+from common.datasets.readers.folder import read_class_folders, read_folders
+from common.datasets.readers.lists import numbered_classes
 
 log = logging.getLogger(__name__)
 
@@ -192,9 +193,15 @@ def read_manifest(args) -> Manifest:
     Raises:
         UserError: missing folders or lists, too many bad images, or sides that differ.
     """
-    reader, classes = DATASETS[args.dataset]
+    reader, classes = DATASETS.get(args.dataset, (None, ()))
     roots, lists = (args.train_root, args.test_root), (args.label_train, args.label_test)
     if not any((*roots, *lists)):
+        if reader is None:
+            raise UserError(
+                f"--dataset {args.dataset} is not known; known are {', '.join(DATASETS)}. For "
+                "images of your own give --train-root and --test-root, one sub-folder a class, "
+                "and, where they have none, the lists --label-train and --label-test."
+            )
         manifest = reader(args.data_dir / args.dataset)
     elif not all(roots) or (any(lists) and not all(lists)):
         raise UserError(
@@ -202,10 +209,15 @@ def read_manifest(args) -> Manifest:
             "--label-test; give both of a pair."
         )
     elif all(lists):
+        classes = classes or numbered_classes(*map(Path, lists))
         manifest = rafdb.read_lists(*map(Path, (*roots, *lists)), args.dataset, classes)
     else:
         folders = dict(zip(("train", "test"), map(Path, roots), strict=True))
-        manifest = read_class_folders(args.dataset, folders, classes)
+        manifest = (
+            read_class_folders(args.dataset, folders, classes)
+            if classes
+            else read_folders(args.dataset, folders, hint="give one sub-folder a class.")
+        )
     manifest = drop_unreadable(manifest, args.num_workers)
     if args.dataset == "rafdb" and not args.square_crop:
         refuse_oblong(manifest, OBLONG, most=200)
@@ -232,6 +244,8 @@ def draw_split(train: Manifest, labels: float, seed: int, budget: str = "table")
         UserError: a class cannot fill its part of `labels`; not with ``budget="code"``.
     """
     wanted = quotas(splits.whole_number(labels), train.classes, budget)
+    each = ", ".join(f"{n} of {c}" for n, c in zip(wanted, train.classes, strict=True))
+    log.info("labelled images asked for: %s", each)
     if budget == "table":
         check_quotas(wanted, train.labels, train.classes)
     np.random.seed(seed)

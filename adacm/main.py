@@ -66,7 +66,10 @@ def gpu(args, given_flags: set[str]) -> int | None:
         return None
     if "," in args.gpu:
         log.warning(
-            "--gpu %s: one device is used, the first; the results do not need two.", args.gpu
+            "--gpu %s: one device is used, the first; --bn_groups %d computes the batch-norm "
+            "statistics of so many.",
+            args.gpu,
+            args.gpu.count(",") + 1,
         )
     if not args.gpu and args.device == "auto":
         args.device = "cpu"  # an empty CUDA_VISIBLE_DEVICES hides all
@@ -81,7 +84,9 @@ EXPERIMENT = Experiment(
     read=data.read,
     build=build,
     # An earlier run is replaced unasked, as by the published code.
-    folder=lambda args: RunFolder(Path(args.out), may_write=True, flags=("--out", "--out")),
+    folder=lambda args: RunFolder(
+        Path(args.out), may_write=True, flags=("--out", "--out"), authors=authors_files.FILES
+    ),
     check=check,
     gpu=gpu,
     labels="num_labelled",

@@ -40,7 +40,8 @@ def build_parser() -> Parser:
     _training_flags(parser.add_argument_group("training"))
     _data_flags(parser.add_argument_group("data and machine"))
     ours = add_laboratory_flags(parser, BACKBONES, BACKBONES[0])
-    ours.add_argument("--dataset", choices=tuple(DATASETS), default="rafdb", help="what to read")
+    known = ", ".join(DATASETS)
+    ours.add_argument("--dataset", default="rafdb", help=f"{known}, or a name for your own images")
     ours.add_argument(
         "--data_dir", type=Path, default=Path("data"), neutral=True, help="holds <dataset>/"
     )

@@ -165,6 +165,12 @@ def add_laboratory_flags(
     add("--backbone", choices=backbones, default=default, help="resnet18 suits small machines")
     add("--image_size", type=number(int, low=16), default=224, help="side of the training images")
     add_machine_flags(group, add)
+    add(
+        "--bn_groups",
+        type=count,
+        default=1,
+        help="parts of a batch with batch-norm statistics of their own, like DataParallel's GPUs",
+    )
     add("--data_seed", type=a_seed, help="seed of the labelled split; default: --seed")
     add(
         "--val_fraction",

@@ -6,17 +6,16 @@ import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from common.cli import UserError
-from common.engine import checkpoint
+from common.engine import checkpoint, run_folder
 from common.engine.checkpoint import Source
 from common.engine.run_folder import LAST, RunFolder
-from common.engine.trainer import Trainer
+from common.engine.trainer import Callback, Trainer
 from common.flags import without_option
 from dimva import evaluation, figure
 from dimva.data import Sets
@@ -128,6 +127,40 @@ def tested_state(files: Files, keep_best: bool = False) -> dict:
     return checkpoint.load(files.checkpoint)
 
 
+def epoch_figures(row: dict) -> dict[str, float]:
+    """What the authors print of an epoch, from a row of the trainer's history.
+
+    The single task has no accuracy, which they print as -1; in the multi task loss and accuracy
+    are those of the categorical images.
+    """
+    out = {"train_loss": row["train"]["loss"]}
+    for split in ("val", "test"):
+        rated, judged = row[split], row.get(f"{split}_cat", row[split])
+        out[f"{split}_acc"] = judged.get("accuracy", -1)
+        out |= {f"{split}_{name[0]}": rated[f"r_{name}"] for name in evaluation.DIMENSIONS}
+        if split == "val":
+            out["val_loss"] = judged["loss"]
+    return out
+
+
+class EpochFigures(Callback):
+    """The authors' TensorBoard diagram, ``<mode>/<task>/<dataname>``, a line a rate and seed."""
+
+    def __init__(self, args):
+        self.tag = f"{args.mode}/{args.task}/{args.dataname}"
+        self.end = f"{args.lr}_{args.seed}"
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Write the epoch's figures but those of the test."""
+        figures = {
+            f"{name}_{self.end}": value
+            for name, value in epoch_figures(row).items()
+            if not name.startswith("test")
+        }
+        if trainer.run:
+            trainer.run.scalar_group(self.tag, figures, row["epoch"])
+
+
 def append_results(args, final: dict[str, dict]) -> None:
     """Add the final test to the results file: the authors' lines, then ours, a line a set.
 
@@ -164,6 +197,11 @@ def write_beginning(args, sets: Sets, run: RunFolder) -> None:
         files.checkpoint.unlink(missing_ok=True)
 
 
+def summarise(trainer: Trainer, wall_s: float) -> dict:
+    """As every run's; at its end the final test, the authors' number, is told before it."""
+    return run_folder.summarise(trainer, wall_s, tell=not trainer.finished)
+
+
 def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None]:
     """The weights that the run chose so far go along with it.
 
@@ -174,17 +212,24 @@ def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None]:
     """
     files = Files.of(args)
     saved = trainer.callbacks[0].replay(trainer).saved
-    if not saved:
-        return partial(files.checkpoint.unlink, missing_ok=True)
     chosen = files.checkpoint
     if not source.same_folder:
         chosen = source.path.resolve().parent.parent.parent / "checkpoints" / chosen.name
-    if not chosen.is_file():
+    if saved and not chosen.is_file():
         raise UserError(
             f"{source.path} goes on with a run whose epoch {saved[-1] + 1} is the chosen one, but "
             f"its weights, {chosen}, are not there; put them back, or train anew without --resume."
         )
-    return partial(checkpoint.save, checkpoint.load(chosen), files.checkpoint)
+
+    def take() -> None:
+        if not trainer.finished:
+            (files.run / FINAL).unlink(missing_ok=True)
+        if saved:
+            checkpoint.save(checkpoint.load(chosen), files.checkpoint)
+        else:
+            files.checkpoint.unlink(missing_ok=True)
+
+    return take
 
 
 def final_test(trainer: Trainer, args, sets: Sets) -> None:
@@ -197,6 +242,9 @@ def final_test(trainer: Trainer, args, sets: Sets) -> None:
         UserError: the selection left no checkpoint.
     """
     files, method, run = Files.of(args), trainer.method, trainer.run
+    if (run.path / FINAL).is_file():  # gone on with after its end
+        print(f"the final test was made: {run.path / FINAL}, {files.results}")
+        return
     load_weights(method.model, tested_state(files, args.keep_best), files.checkpoint)
     method.eval()
     pin, final = trainer.device.type == "cuda", {}
@@ -213,6 +261,7 @@ def final_test(trainer: Trainer, args, sets: Sets) -> None:
     pd.DataFrame(columns).to_csv(run.path / PREDICTIONS, index=False)
     figure.scatter(run.path / FIGURE, columns, sets.words)
     print(final_text(final, files))
+    print(run_folder.headline_text(run_folder.read_summary(run.path), run.path))
 
 
 def final_text(final: dict[str, dict], files: Files) -> str:

@@ -158,6 +158,29 @@ class Sets(splits.Images):
         return any(manifest.drawn for manifest in self.named.values())
 
 
+class Halves:
+    """Draws the splits in two of a run, one after another.
+
+    Args:
+        fraction: share of the second part.
+        seed: of the run.
+        published: torch's generator goes on from split to split as in the authors' code, and the
+            parts stay in the order drawn; else every split has a seed of its own and is sorted.
+    """
+
+    def __init__(self, fraction: float, seed: int, published: bool):
+        self.fraction, self.seed = fraction, seed
+        self.generator = torch.Generator().manual_seed(seed) if published else None
+
+    def draw(self, total: int, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of both parts, int64; `number` says which split of the run this is."""
+        if self.generator is None:
+            return splits.random_halves(total, self.fraction, self.seed + number)
+        order = torch.randperm(total, generator=self.generator).numpy()
+        first = int(total * (1 - self.fraction) + 1e-9)
+        return order[:first], order[first:]
+
+
 def draw_split(train: Manifest, labels: float, seed: int) -> splits.Split:
     """Two parts of the rated training images: those trained on, called labelled, and validation.
 
@@ -186,20 +209,26 @@ def read(args, given_flags: GivenFlags = frozenset()) -> Sets:
     lexicon = read_lexicon(args.lexicon or args.data_root / LEXICON)
     converter = build_converter(args.dataname, lexicon)
     seed = args.seed if args.data_seed is None else args.data_seed
-    named, augmented = _categorical(args, lexicon, seed)
-    raw = _read_rated(args)
+    halves = Halves(args.val_fraction, seed, args.draws == "authors")
+    named, augmented = _categorical(args, lexicon, halves)
+    raw = read_rated(args)
     rated_set = rated(raw, args.dataname, lexicon)
     learn, named["test_va"] = rated_set.split("train"), rated_set.split("test")
+    # The authors split twice in the two-stage multi task: they train on one and validate on the
+    # other, so most validation images are trained on.
+    twice = len(trained) > 1 and not args.split_once
     if args.split:
         split = split_files.use(args.split, raw.split("train"), raw.split("test"))
     else:
-        split = draw_split(learn, 1 - args.val_fraction, seed)
-    first = second = (split.labelled, split.validation)
-    # The authors split twice in the two-stage multi task: they train on one and validate on the
-    # other, so most validation images are trained on.
-    if len(trained) > 1 and not args.split_once:
-        second = splits.random_halves(len(learn), args.val_fraction, seed + 2)
-    named["train_va"], named["val_va"] = learn.take(first[0]), learn.take(second[1])
+        kept, held = halves.draw(len(learn), 1)
+        split = splits.Split(kept, np.empty(0, np.int64), held)
+    held = halves.draw(len(learn), 2)[1] if twice else split.validation
+    if twice and not converter.multilabel:  # labels that no loss reads: those of FI for all sets
+        learn = rated(raw, "FI", lexicon).split("train")
+    named["train_va"], named["val_va"] = (
+        learn.take(split.labelled),
+        rated_set.split("train").take(held),
+    )
     augmented |= {"val_va"}
     empty = [name for name, manifest in named.items() if len(manifest) == 0]
     if empty:
@@ -224,7 +253,7 @@ def read(args, given_flags: GivenFlags = frozenset()) -> Sets:
     )
 
 
-def _read_rated(args) -> Manifest:
+def read_rated(args) -> Manifest:
     root = args.va_root or args.data_root / VA_SETS[args.va_dataset]
     read_set = read_emotion6(root) if args.va_dataset not in SETS else None
     manifest = read_set or read_ratings(args.va_dataset, root)
@@ -233,7 +262,7 @@ def _read_rated(args) -> Manifest:
     return drop_unreadable(manifest, args.num_workers)
 
 
-def _categorical(args, lexicon: Lexicon, seed: int) -> tuple[dict[str, Manifest], set[str]]:
+def _categorical(args, lexicon: Lexicon, halves: Halves) -> tuple[dict[str, Manifest], set[str]]:
     root = dataset_folder(args.data_root, args.dataname)
     if objective.is_multilabel(args.dataname):
         # The authors never open the test folder of these sets, unless a flag says otherwise.
@@ -253,7 +282,7 @@ def _categorical(args, lexicon: Lexicon, seed: int) -> tuple[dict[str, Manifest]
         test = train
     if len(val):
         return {"train_cat": train, "val_cat": val, "test_cat": test}, set()
-    kept, held = splits.random_halves(len(train), args.val_fraction, seed)
+    kept, held = halves.draw(len(train), 0)
     named = {"train_cat": train.take(kept), "val_cat": train.take(held), "test_cat": test}
     return named, {"val_cat"}
 
@@ -281,7 +310,7 @@ def _read_classes(dataname: str, root: Path) -> Manifest:
 
 
 def joined(parts: list[Manifest]) -> Manifest:
-    """Several sets as one, in order; the classes are the first one's."""
+    """Several sets as one, in order; the classes are those of the set that has most."""
     if len(parts) == 1:
         return parts[0]
     tables = [
@@ -290,7 +319,8 @@ def joined(parts: list[Manifest]) -> Manifest:
     notes = [note for part in parts for note in part.notes]
     table = pd.concat(tables, ignore_index=True)
     name, drawn = "+".join(part.name for part in parts), any(part.drawn for part in parts)
-    return Manifest(name, Path("/"), parts[0].classes, table, drawn, notes)
+    classes = max((part.classes for part in parts), key=len)
+    return Manifest(name, Path("/"), classes, table, drawn, notes)
 
 
 def train_views(size: int) -> dict:

@@ -78,6 +78,12 @@ def schedule(optimizer: torch.optim.Optimizer) -> MultiStepLR:
     return MultiStepLR(optimizer, list(MILESTONES), GAMMA)
 
 
+def imagenet_file(backbone: str) -> Path:
+    """Where torch keeps torchvision's ImageNet weights of a trunk, if they were ever fetched."""
+    url = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"].url
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+
+
 def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) -> str:
     """Give the trunk its ImageNet weights.
 
@@ -98,8 +104,7 @@ def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) ->
     if source not in ("imagenet", "download"):
         load_pretrained(model, Path(source), HEADS, _own_key)
         return source
-    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
-    kept_file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    kept_file = imagenet_file(backbone)
     if source == "imagenet" and not kept_file.is_file():
         raise UserError(
             f"the trunk starts from ImageNet weights, but there is no {kept_file}; give "

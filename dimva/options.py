@@ -9,6 +9,7 @@ from pathlib import Path
 from common.data import cache, split_files
 from common.flags import (
     Parser,
+    add_draws,
     add_laboratory_flags,
     add_switches,
     at_least_0,
@@ -39,6 +40,7 @@ def build_parser() -> Parser:
     ours = add_laboratory_flags(parser, TRUNKS, "resnet101", HELPS)
     split_files.add_flag(ours, "rated images to train on, and to validate on,")
     cache.add_flags(ours)
+    add_draws(ours)
     parser.set_defaults(image_size=IMAGE_SIZE, val_fraction=VALIDATION, pretrained="imagenet")
     _run_flags(partial(ours.add_argument, neutral=True), ours.add_argument)
     _quirk_flags(ours)
@@ -68,8 +70,9 @@ def _run_flags(free, add) -> None:
     free("--out", type=Path, default=Path("."), help="holds checkpoints, results, logs and runs")
     free("--num_workers", type=at_least_0, default=2, help="loader processes a stream")
     free("--resume", action="store_true", help="go on from --load_path")
+    replaced = "an earlier run is replaced, as by the published code"
+    add("-o", "--overwrite", action="store_true", no_effect=replaced, help=f"no effect: {replaced}")
     free("--load_path", type=Path, help="last.ckpt, or run folder, to go on from")
-    free("-o", "--overwrite", action="store_true", help="replace (or go on in) an existing run")
 
 
 def _quirk_flags(group) -> None:

@@ -80,7 +80,10 @@ def build(args, sets: data.Sets, device: torch.device) -> Parts:
         ),
         schedule(optimizer),
         evaluation.by_role(evaluation.evaluators(sets, plan.evaluations, args, pin), plan),
-        callbacks=(Selection(Files.of(args).checkpoint, args.early_stop, args.keep_best),),
+        callbacks=(
+            Selection(Files.of(args).checkpoint, args.early_stop, args.keep_best),
+            authors_files.EpochFigures(args),
+        ),
     )
 
 
@@ -97,11 +100,9 @@ def check(args, given_flags: GivenFlags) -> None:
 
 
 def folder(args) -> RunFolder:
-    """The run's folder; nothing in it is replaced by a run that goes on in it."""
-    files, flags = Files.of(args), ("--out or --seed", "--out")
-    run = RunFolder(files.run, args.overwrite, flags, files.scalars)
-    run.may_write |= bool(args.load_path) and run.holds(args.load_path)
-    return run
+    """The run's folder; an earlier run is replaced unasked, as by the published code."""
+    files = Files.of(args)
+    return RunFolder(files.run, True, ("--out or --seed", "--out"), files.scalars)
 
 
 EXPERIMENT = Experiment(
@@ -115,6 +116,7 @@ EXPERIMENT = Experiment(
     check=check,
     resumed=authors_files.carry_over,
     opened=authors_files.write_beginning,
+    summarise=authors_files.summarise,
     after=authors_files.final_test,
 )
 main, cli = EXPERIMENT.main, EXPERIMENT.cli

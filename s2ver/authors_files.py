@@ -23,6 +23,8 @@ from common.nn.ema import ParameterEMA
 log = logging.getLogger(__name__)
 
 BEST = "model_best.pth"
+FILES = (BEST, "*.pth", "log.txt", "sampled_label_idx_*.npy", "events.out.tfevents.*")
+"""What the published code leaves in a run's folder."""
 
 
 class BestCheckpoint(Callback):

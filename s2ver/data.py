@@ -23,23 +23,34 @@ EIGHT = [1, 0, 1, 1, 0, 1, 0, 0]
 """The published polarities of eight classes: amusement, anger, awe, contentment, disgust, …"""
 
 
-def labelled_views(size: int) -> Views:
+STATISTICS: dict[str, views.Statistics] = {
+    "cifar10": ((125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)),
+    "cifar100": ((129.3 / 255, 124.1 / 255, 112.4 / 255), (68.2 / 255, 65.4 / 255, 70.4 / 255)),
+    "svhn": ((0.4380, 0.4440, 0.4730), (0.1751, 0.1771, 0.1744)),
+    "stl10": ((112.4 / 255, 109.1 / 255, 98.6 / 255), (68.4 / 255, 66.6 / 255, 68.5 / 255)),
+}
+"""``--dataset`` -> what images are normalised by; every other name: ImageNet's. From TorchSSL."""
+
+
+def labelled_views(size: int, statistics: views.Statistics = views.IMAGENET) -> Views:
     """What a labelled image is seen as."""
-    return {"weak": views.weak_view(size)}
+    return {"weak": views.weak_view(size, statistics)}
 
 
-def unlabelled_views(size: int) -> Views:
+def unlabelled_views(size: int, statistics: views.Statistics = views.IMAGENET) -> Views:
     """What an unlabelled image is seen as, in the order of the random draws."""
-    return {
-        "weak": views.weak_view(size),
-        "strong0": views.strong_view(size),
-        "strong1": views.strong_view(size),
-    }
+    strong = views.strong_view(size, statistics)
+    return {"weak": views.weak_view(size, statistics), "strong0": strong, "strong1": strong}
 
 
-def test_views(size: int) -> Views:
+def test_views(size: int, statistics: views.Statistics = views.IMAGENET) -> Views:
     """What a test image is seen as."""
-    return {"image": views.eval_view(size)}
+    return {"image": views.eval_view(size, statistics)}
+
+
+def shown(args) -> tuple[int, views.Statistics]:
+    """Size and normalisation of the images under `--dataset`."""
+    return args.image_size, STATISTICS.get(args.dataset, views.IMAGENET)
 
 
 test_views.__test__ = False  # its name makes pytest take it for a test
@@ -94,8 +105,8 @@ def read(
             f"{index} names {len(images.split.labelled)} images, but --num_labels is "
             f"{args.num_labels}; delete it to draw a new split."
         )
-    views = labelled_views(args.image_size), unlabelled_views(args.image_size)
-    return replace(images, cached_as=cache.kind(args, *views))
+    train_views = labelled_views(*shown(args)), unlabelled_views(*shown(args))
+    return replace(images, cached_as=cache.kind(args, *train_views))
 
 
 def mikels(classes: tuple[str, ...]) -> bool:
@@ -138,7 +149,7 @@ def streams(
     images: splits.Images, args, names: tuple[str, ...], pin_memory: bool
 ) -> dict[str, SampledStream]:
     """The streams called `names` of ``labelled`` and ``unlabelled``, drawn with replacement."""
-    labelled, unlabelled = labelled_views(args.image_size), unlabelled_views(args.image_size)
+    labelled, unlabelled = labelled_views(*shown(args)), unlabelled_views(*shown(args))
     kinds = {
         "labelled": (images.labelled, labelled, args.batch_size),
         "unlabelled": (images.unlabelled, unlabelled, args.batch_size * args.uratio),
@@ -162,5 +173,5 @@ def loader(args, pin_memory: bool, manifest: Manifest, cached_with: Manifest):
     Args:
         cached_with: the images that share a cache with these.
     """
-    images = cache.dataset(args, manifest, test_views(args.image_size), cached_with)
+    images = cache.dataset(args, manifest, test_views(*shown(args)), cached_with)
     return eval_loader(images, args.eval_batch_size, args.num_workers, pin_memory)

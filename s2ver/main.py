@@ -87,7 +87,8 @@ def build(
 def folder(args) -> RunFolder:
     """The run's folder, in which the positions of the labelled images outlive a run."""
     kept = authors_files.index_file(Path(), args).name
-    return RunFolder(Path(args.save_dir) / args.save_name, args.overwrite, keep=(kept,))
+    path = Path(args.save_dir) / args.save_name
+    return RunFolder(path, args.overwrite, keep=(kept,), authors=authors_files.FILES)
 
 
 def check(args, given_flags: set[str]) -> None:

@@ -11,11 +11,11 @@ import torch
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.engine.method import StepOutput
 from common.engine.run_folder import LAST
 from common.engine.trainer import Callback, Trainer
+from webemotion.authors_log import STAMP, AuthorsLog
 from webemotion.catalogue import Script
-from webemotion.checkpoints import PREFIX
+from webemotion.checkpoints import POLICIES, PREFIX
 from webemotion.config import Config
 
 log = logging.getLogger(__name__)
@@ -23,18 +23,31 @@ log = logging.getLogger(__name__)
 BEST = "model_best.pth.tar"
 EVALUATION = "evaluation.json"
 HIGHEST_LOSS = 10000.0  # what the one-branch scripts hold their best loss to be, for ever
+EMBEDDING = "Loss_ebd"  # what they learn
 
 
-def run_path(config) -> Path:
-    """``save_directory``, or ``ckpts/<name>/<ID>-<time>``."""
-    if config.save_directory:
-        return Path(config.save_directory)
-    return Path("ckpts") / config.name / f"{config.ID}-{stamp()}"
+def run_path(config: Config, row: Script) -> Path:
+    """The folder of a run below ``ckpts``, or below ``ckpts_dir`` where the script reads it.
+
+    It is ``<save_directory>``, or ``<name>/<ID>-<time>``. A training that goes on as published has
+    such a folder beside the checkpoint that it goes on from, for what is ours.
+    """
+    own = f"{config.ID}-{stamp()}"
+    if resumed_folder(config, row):
+        return resumed_folder(config, row) / own
+    root = Path(config.ckpts_dir if config.ckpts_dir and "ckpts_dir" in row.optional else "ckpts")
+    return root / (config.save_directory or Path(config.name, own))
+
+
+def resumed_folder(config: Config, row: Script) -> Path | None:
+    """Where a training that goes on as published writes: beside the file of ``resume``."""
+    goes_on = POLICIES[row.start].proper and config.resume and not config.evaluate
+    return Path(config.resume).parent if goes_on and row.task == "train" else None
 
 
 def stamp() -> str:
-    """The time of day in file names."""
-    return time.strftime("%Y-%m-%d_%H-%M-%S")
+    """The time of day in file names, 14 digits."""
+    return time.strftime(STAMP)
 
 
 class AuthorsFiles(Callback):
@@ -48,96 +61,88 @@ class AuthorsFiles(Callback):
         arch: for the file.
         best: best metric in percent that an earlier training reached.
         text_head: the file also holds ``text_state_dict``.
+        folder: where the files go; None: into the run's folder.
+        told: the published log.
     """
 
-    def __init__(self, saves: str, arch: str, best: float = 0.0, text_head: bool = False):
+    def __init__(
+        self,
+        saves: str,
+        arch: str,
+        best: float = 0.0,
+        text_head: bool = False,
+        folder: Path | None = None,
+        told: AuthorsLog | None = None,
+    ):
         self.saves, self.arch, self.best, self.text_head = saves, arch, best, text_head
+        self.folder, self.told, self.from_run = folder, told, False
 
     @classmethod
-    def of(cls, config: Config, row: Script, args, by_loss: bool, earlier: dict) -> AuthorsFiles:
+    def of(
+        cls, config: Config, row: Script, args, by_loss: bool, earlier: dict, told: AuthorsLog
+    ) -> AuthorsFiles:
         """What a script writes.
 
         Args:
             by_loss: the epoch with the lowest loss is the best one.
             earlier: checkpoint of the training that is gone on with; empty without.
+            told: the published log.
         """
         saves, best = row.saves, best_of(earlier)
         if by_loss:
             saves, best = "every", -HIGHEST_LOSS
         elif args.honour_save_best_only and config.save_best_only:
             saves = "improvements"
-        return cls(saves, config.arch, best, row.saves_text_head)
+        folder = resumed_folder(config, row)
+        return cls(saves, config.arch, best, row.saves_text_head, folder, told)
 
     def state_dict(self) -> dict:
-        """The best value so far."""
-        return {"best": self.best}
+        """The best value so far, and whether an epoch of this training reached it."""
+        return {"best": self.best, "from_run": self.from_run}
 
     def load_state_dict(self, state: dict, device: torch.device) -> None:
         """Go on from :meth:`state_dict`."""
-        self.best = state["best"]
+        self.best, self.from_run = state["best"], state["from_run"]
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
         """Write the files, if the training has a run folder."""
         by_loss = trainer.recipe.mode == "min"
         value = row[trainer.judged_on][trainer.recipe.metric]
         value = -value if by_loss else 100 * value
-        improved = value > self.best
+        improved, self.from_run = value > self.best, self.from_run or value >= self.best
         self.best = max(self.best, value)
         always = self.saves == "all_best"
-        if not trainer.run or (self.saves == "improvements" and not improved):
+        if not trainer.run:
             return
+        if self.saves == "improvements":
+            self.told.write(f" * BestPrec@1 {self.best:.3f}")
+            if not improved:
+                return
+        best = self.told.average(EMBEDDING) if always else abs(self.best)
+        if always:
+            improved = best < HIGHEST_LOSS
+        elif trainer.recipe.metric == "hits" and self.from_run:  # a tensor in the published files
+            best = torch.tensor(best, dtype=torch.float32)
         state = {
             "epoch": row["epoch"],
             "arch": self.arch,
             "state_dict": {PREFIX + k: v for k, v in trainer.method.model.state_dict().items()},
-            "best_prec1": HIGHEST_LOSS if always else abs(self.best),
+            "best_prec1": best,
             "optimizer": trainer.optimizer.state_dict(),
         }
         if self.text_head:
             state["text_state_dict"] = trainer.method.head.state_dict()
-        folder = trainer.run.path
+        folder = self.folder or trainer.run.path
         checkpoint.save(state, folder / f"checkpoint_{row['epoch'] - 1:04d}.pth.tar")
-        if improved or always:
+        if improved:
             checkpoint.save(state, folder / BEST)
 
 
-class Plateau(Callback):
-    """Cuts the rate when the validation loss has not fallen for more than `patience` epochs."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, patience: int):
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
-        )
-
-    def state_dict(self) -> dict:
-        """The lowest loss and how long ago it was."""
-        state = self.scheduler.state_dict()
-        return {name: value for name, value in state.items() if isinstance(value, int | float)}
-
-    def load_state_dict(self, state: dict, device: torch.device) -> None:
-        """Go on from :meth:`state_dict`."""
-        self.scheduler.load_state_dict(state)
+class Unreadable(Callback):
+    """Tells at the end of an epoch how many images could not be read."""
 
     def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
-        """Move on by the validation loss of the epoch."""
-        self.scheduler.step(row[trainer.judged_on]["loss"])
-
-
-class Lines(Callback):
-    """A log line every `frequency` steps, and the end of the epoch's unreadable images."""
-
-    def __init__(self, frequency: int):
-        self.frequency = frequency
-
-    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
-        """Log loss and rate."""
-        step, steps = trainer.progress.step, trainer.progress.steps_per_epoch
-        if step % self.frequency == 0:
-            when = f"epoch {trainer.progress.epoch}, step {step} of {steps}"
-            log.info("%s: loss %.4f, lr %g", when, output.loss.item(), trainer.rate_used)
-
-    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
-        """Count what could not be read."""
+        """Count them."""
         left_out = round(row["train"].get("unreadable", 0) * trainer.recipe.steps_per_epoch)
         if left_out:
             log.warning("%d training images could not be read and were left out", left_out)

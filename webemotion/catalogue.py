@@ -22,6 +22,7 @@ class Variant:
         vectors: key of the configuration that names the word vectors.
         words: key of :data:`webemotion.class_names.WORDS`.
         text: family and class of the text model.
+        whole: EMOTIC's whole images of single people, and not person crops.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class Variant:
     vectors: str = ""
     words: str = ""
     text: tuple[str, ...] = ()
+    whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class Policy:
         bare_exclude: the same, where the file is a bare state dict.
         proper: the file is a training that goes on: epoch, best value, optimiser, strict names.
         strict: torch's own loading of every name.
-        strict_evaluation: strict where the run only evaluates.
+        whole_evaluation: a run that only evaluates loads all, and every name must be there; further
+            ones may be, and tensors of another size are skipped.
         partial: torch's own loading, missing and unexpected names allowed.
     """
 
@@ -40,7 +41,7 @@ class Policy:
     bare_exclude: tuple[str, ...] = ()
     proper: bool = False
     strict: bool = False
-    strict_evaluation: bool = False
+    whole_evaluation: bool = False
     partial: bool = False
 
 
@@ -48,7 +49,7 @@ POLICIES: dict[str, Policy] = {
     "training": Policy(bare_exclude=FC),
     "no_fc": Policy(FC, FC),
     "all": Policy(),
-    "finetuning": Policy(FC, FC, strict_evaluation=True),
+    "finetuning": Policy(FC, FC, whole_evaluation=True),
     "strict": Policy(strict=True),
     "nonstrict": Policy(partial=True),
     "proper": Policy(proper=True),
@@ -136,14 +137,16 @@ def start_from(
     """
     state, _, bare = read_state(path)
     own = model.state_dict()
-    strict = policy.proper or policy.strict or (policy.strict_evaluation and evaluate)
+    strict, whole = policy.proper or policy.strict, policy.whole_evaluation and evaluate
     if strict or policy.partial:
         report = _load_by_name(model, state, path, strict)
     else:
         if is_ours(path) and not loose:
             _check_trunk(own, state, path)
         exclude = policy.bare_exclude if bare else policy.exclude
-        report = loose_load(own, state, exclude)
+        report = loose_load(own, state, () if whole else exclude)
+    if whole and report.missing:
+        raise UserError(f"{path} is of another network: it lacks {_some(report.missing)}.")
     if not report.loaded:
         raise UserError(f"{path} holds no tensor of this network; give another file.")
     log.info("%s: %s", path, report.text())

@@ -27,12 +27,9 @@ TYPE_NAMES = {
     (bool, str): "true, false or a path",
     OBJECT: "an object",
 }
-SPLITS = {"train": "train", "val": "test"}
-"""What ``train_file`` and ``val_file`` are called in the file names of a ``dataset`` object."""
-
 # Published with paths of the authors' machine in the code; these stand for them.
-EMOTIC_FILE = "data/webtags/EMOTIC/test.pkl"
-EMOTIC_DIR = "data/webtags/EMOTIC/crops"
+EMOTIC_CROPS = ("data/webtags/EMOTIC/test.pkl", "data/webtags/EMOTIC/crops")
+EMOTIC_WHOLE = ("data/webtags/EMOTIC/test_whole.pkl", "data/webtags/EMOTIC/emotic")
 
 
 def key(
@@ -65,10 +62,11 @@ def key(
 class Config:
     """A configuration's values, defaults filled in; and `path`, its file.
 
-    `image_size`, `resize` and `depth` are this project's own.
+    `given` are its keys as it has them; `image_size`, `resize` and `depth` are this project's own.
     """
 
     path: Path
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     name: str | None = key(TEXT, neutral=True)
     ID: str = key(TEXT, "default", neutral=True)
     arch: str = key(TEXT, "resnet50")
@@ -122,7 +120,7 @@ class Config:
     save_best_only: bool = key(SWITCH, False, some=True)
     ckpts_dir: str | None = key(TEXT, some=True)
     individual_feat: bool = key(SWITCH, False, some=True)
-    rel_path_depth: int = key(WHOLE, 1, 0, some=True)
+    rel_path_depth: int | None = key(WHOLE, None, 0, some=True)
 
     def decisive(self) -> dict[str, Any]:
         """The values of the keys that a continuation must share."""
@@ -170,9 +168,9 @@ def load(path: str | Path, script: str, changes: dict[str, Any] | None = None) -
         raise UserError(f"{path} lacks {', '.join(lacking)}, which {script} needs.")
     if row.variant and row.variant.kind != "nearest":
         values = {**values, **_crops(values, row)}
-    values.setdefault("name", path.stem.replace("_config", ""))
+    values.setdefault("name", path.stem)
     values.setdefault("resize", round(values.get("image_size", 224) * 256 / 224))
-    return Config(path=path, **values)
+    return Config(path=path, given=given, **values)
 
 
 def not_read(config: Config, row: Script) -> list[str]:
@@ -220,9 +218,10 @@ def _older_form(dataset: dict[str, Any], path: Path) -> dict[str, str]:
     if not (fits and isinstance(dataset.get("name"), str) and "{}" in parts["annotation_file"]):
         raise UserError(
             f"{path}: 'dataset' must be {{name, args: {{data_dir, annotation_file}}}} with '{{}}' "
-            "in annotation_file where train and test differ."
+            "in annotation_file where train and val differ."
         )
-    lists = {f"{k}_file": parts["annotation_file"].replace("{}", v) for k, v in SPLITS.items()}
+    parts_of = ("train", "val")
+    lists = {f"{k}_file": parts["annotation_file"].replace("{}", k) for k in parts_of}
     return {"dataloader": dataset["name"], "data_dir": parts["data_dir"], **lists}
 
 
@@ -235,9 +234,10 @@ def _named_by_loaders(values: dict[str, Any], row: Script) -> tuple[str, ...]:
 
 
 def _crops(values: dict[str, Any], row: Script) -> dict[str, str]:
-    """The list and the folder of EMOTIC's person crops, wherever the configuration names them."""
+    """EMOTIC's list and folder, of crops or whole images, wherever the configuration names them."""
+    file, folder = EMOTIC_WHOLE if row.variant.whole else EMOTIC_CROPS
     own = values if "val_file" in row.required else {}
     return {
-        "val_file": values.get("emotic_file", own.get("val_file", EMOTIC_FILE)),
-        "data_dir": values.get("emotic_dir", own.get("data_dir", EMOTIC_DIR)),
+        "val_file": values.get("emotic_file", own.get("val_file", file)),
+        "data_dir": values.get("emotic_dir", own.get("data_dir", folder)),
     }

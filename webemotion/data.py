@@ -25,8 +25,6 @@ from webemotion.sentences import Sentence
 
 log = logging.getLogger(__name__)
 
-VALIDATION_SHARE = 10  # one in so many, where the authors split a list
-
 
 def target_of(label, variant: str, num_classes: int) -> np.ndarray:
     """A label as the loss takes it, float32 [C]; computed in float64.
@@ -93,6 +91,7 @@ class ImageList(Dataset):
         num_classes: C.
         sentence: for lists with tags.
         open_image: path -> RGB image.
+        published: streams over it draw as the published scripts do, from the global generators.
     """
 
     def __init__(
@@ -104,10 +103,11 @@ class ImageList(Dataset):
         num_classes: int,
         sentence: Sentence | None = None,
         open_image: Opener = open_rgb,
+        published: bool = False,
     ):
         self.entries, self.data_dir, self.view = list(entries), Path(data_dir), view
         self.loader, self.num_classes, self.sentence = loader, num_classes, sentence
-        self.open_image = open_image
+        self.open_image, self.published = open_image, published
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -185,13 +185,15 @@ def stream(
     workers: int,
     pin_memory: bool,
     open_image: Opener = open_rgb,
+    published: bool = False,
 ) -> PassStream:
     """One shuffled pass over the training list an epoch, its last, smaller batch included."""
     kind = ImageList
     if loader.balanced:
         kind = partial(BalancedList, sample_size=config.sample_size)
     view = train_view(config.image_size)
-    images = kind(entries, config.data_dir, view, loader, config.num_classes, sentence, open_image)
+    settings = (config.data_dir, view, loader, config.num_classes, sentence, open_image)
+    images = kind(entries, *settings, published)
     return PassStream(
         images,
         config.batch_size,
@@ -211,6 +213,7 @@ def validation_batches(
     pin_memory: bool,
     open_image: Opener = open_rgb,
     num_classes: int | None = None,
+    published: bool = False,
 ):
     """Every image of a list once, in order, under the validation view.
 
@@ -224,5 +227,6 @@ def validation_batches(
         loader,
         num_classes or config.num_classes,
         open_image=open_image,
+        published=published,
     )
     return eval_loader(images, config.batch_size, workers, pin_memory, collate)

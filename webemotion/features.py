@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 from pathlib import Path
 
@@ -11,14 +10,15 @@ import numpy as np
 import torch
 
 from common.cli import UserError
-from common.data.pickles import write_bytes
+from common.data import pickles
 from common.engine.run_folder import RunFolder
 from common.flags import GivenFlags
-from webemotion import authors_files, checkpoints, data, lists
+from webemotion import checkpoints, data, lists
 from webemotion.catalogue import LOADERS
 from webemotion.images import Lists, tested
 from webemotion.missing import require_files
 from webemotion.model import (
+    ARCHS,
     PUBLISHED_SIZE,
     EmotionNet,
     build_network,
@@ -29,21 +29,21 @@ from webemotion.program import Evaluating, Finish
 
 log = logging.getLogger(__name__)
 
-ARCH = "resnet50_feature_extractor"
-FEATURES = "features.npz"
+FEATURES = "feature.pkl"
 
 
 class Extraction(Evaluating):
-    """A script that writes features into ``save_directory``.
+    """A script that writes features into its folder, which lies below ``ckpts_dir``.
 
-    With ``individual_feat``, a ``.npy`` file per image, called after the last
-    ``rel_path_depth`` + 1 parts of its path; else ``features.npz``.
+    With ``individual_feat``, a file ``<path>.npy`` an image, or of the last ``rel_path_depth`` + 1
+    parts of its path; else ``feature.pkl``, a dictionary path -> float32 [1, F]. F numbers are the
+    pooled feature, or the logits where ``arch`` is a network with an ``fc``.
     """
 
     def read(self, args, given_flags: GivenFlags) -> Lists:
         """The list of ``val_file``, when all files that are needed are there."""
         config = self.config
-        require_files(config, ("val_file", "data_dir", "ckpts_dir", "resume"), self.script)
+        require_files(config, ("val_file", "data_dir", "resume"), self.script)
         entries = lists.read_list(config.val_file)
         lists.check_images(entries, config.data_dir, config.val_file)
         return tested(entries, config)
@@ -61,43 +61,44 @@ class Extraction(Evaluating):
             num_classes=len(numbered),
         )
         values, kept = project(self.network(), batches, device)
-        entries = [images.test[k] for k in kept]
-        arrays = {
-            "paths": np.array([entry.path for entry in entries], np.str_),
-            "labels": np.array([json.dumps(entry.label) for entry in entries], np.str_),
-            "features": values,
-        }
-        names = file_names([e.path for e in entries], config) if config.individual_feat else []
+        paths = [images.test[k].path for k in kept]
+        names = file_names(paths, config) if config.individual_feat else []
 
         def finish(run: RunFolder) -> None:
-            for name, row in zip(names, values[: len(names)], strict=True):
-                _write(run.path / name, np.save, row)
+            for k, name in enumerate(names):
+                content = io.BytesIO()
+                np.save(content, values[k : k + 1])
+                pickles.write_bytes(content.getvalue(), run.path / name)
             if names:
                 print(f"{len(names)} feature files written to {run.path}")
                 return
-            _write(run.path / FEATURES, np.savez, **arrays)
+            rows = np.split(values, len(values))
+            pickles.save(dict(zip(paths, rows, strict=True)), run.path / FEATURES)
             print(f"features {list(values.shape)} written to {run.path / FEATURES}")
 
         return finish
 
     def network(self) -> EmotionNet:
-        """A feature extractor with the trunk's weights of a checkpoint of any of the networks.
+        """The network of ``arch`` with a checkpoint's weights, of the trunk at least.
 
         Raises:
             UserError: the file does not fit the trunk.
         """
-        config, trunk = self.config, self.config.depth or "resnet50"
-        model = build_network(ARCH, 1, trunk=trunk, adaptive=config.image_size != PUBLISHED_SIZE)
-        checkpoint = config.resume or best_below(config.ckpts_dir)
-        if checkpoint is not None:
-            report = checkpoints.start_from(model, Path(checkpoint), checkpoints.POLICIES["no_fc"])
-            unused = ("fc.weight", "fc.bias")
+        config = self.config
+        trunk = config.depth or ARCHS.get(config.arch, ("resnet50",))[0]
+        adaptive = config.image_size != PUBLISHED_SIZE
+        model = build_network(config.arch, config.num_classes or 1, trunk=trunk, adaptive=adaptive)
+        if config.resume is not None:
+            policy = checkpoints.POLICIES[self.row.start]
+            report = checkpoints.start_from(model, Path(config.resume), policy)
+            unused = checkpoints.FC if model.heads == "none" else ()
             lacking = [n for n in (*report.missing, *report.size_mismatch) if n not in unused]
             lacking = [name for name in lacking if not name.endswith("num_batches_tracked")]
             if lacking:
                 raise UserError(
-                    f"{checkpoint} does not fit {trunk}: {len(lacking)} tensors of the trunk are "
-                    f"missing or of another size, the first {lacking[0]}. Check depth."
+                    f"{config.resume} does not fit {config.arch} on {trunk}: {len(lacking)} "
+                    f"tensors are missing or of another size, the first {lacking[0]}. Check arch, "
+                    "depth and num_classes."
                 )
         elif config.pretrained is True:
             log.info("start: %s", start_from_imagenet(model, trunk, None))
@@ -109,31 +110,17 @@ class Extraction(Evaluating):
 PROGRAM = Extraction
 
 
-def best_below(folder: str | None) -> Path | None:
-    """The checkpoint of a ``ckpts_dir``: the file itself, or ``model_best.pth.tar`` in it."""
-    if folder is None:
-        return None
-    return Path(folder) / authors_files.BEST if Path(folder).is_dir() else Path(folder)
-
-
 def file_names(paths: list[str], config) -> list[Path]:
     """A name of its own for the features of every image.
 
     Raises:
         UserError: two images would share one.
     """
-    parts = config.rel_path_depth + 1
-    names = [Path(*Path(path).parts[-parts:]).with_suffix(".npy") for path in paths]
+    parts = 0 if config.rel_path_depth is None else config.rel_path_depth + 1
+    names = [Path(*Path(f"{path}.npy").parts[-parts:]) for path in paths]
     if len(set(names)) < len(names):
         raise UserError(
-            f"{len(names) - len(set(names))} images share the last {parts} parts of their path; "
-            "set rel_path_depth higher."
+            f"{len(names) - len(set(names))} images share a place with another, by "
+            f"{parts or 'all'} parts of their path; set rel_path_depth higher."
         )
     return names
-
-
-def _write(path: Path, save, *values, **named) -> None:
-    """Write what NumPy's `save` makes of the values, in one step."""
-    content = io.BytesIO()
-    save(content, *values, **named)
-    write_bytes(content.getvalue(), path)

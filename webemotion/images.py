@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,6 @@ from webemotion.catalogue import Loader
 from webemotion.data import class_of
 from webemotion.lists import Entry, check_images, check_labels, is_drawn, is_vector, read_list
 from webemotion.objective import IGNORED
-
-log = logging.getLogger(__name__)
 
 VALIDATION_SHARE = 10  # one in so many, where the authors split a list
 
@@ -83,8 +80,8 @@ def _short(path: str) -> str:
     return "/".join(Path(path).parts[-3:])
 
 
-def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> list[Entry]:
-    """A list whose images are there and whose labels fit.
+def checked(path: str, config, loader: Loader) -> list[Entry]:
+    """A list whose labels fit.
 
     Raises:
         UserError: see :func:`webemotion.lists.read_list` and the checks there; or entries without
@@ -94,11 +91,6 @@ def checked(path: str, config, loader: Loader, skip_missing: bool = False) -> li
     if loader.target != "simple":  # whose label is a vector, whatever its numbers are
         check_labels(entries, config.num_classes, path)
     _check_kind(entries, loader, config.num_classes, path)
-    if skip_missing:
-        there = [e for e in entries if (Path(config.data_dir) / e.path).is_file()]
-        if len(there) < len(entries):
-            log.warning("%s: %d images are not there", path, len(entries) - len(there))
-        entries = there or entries
     check_images(entries, config.data_dir, path)
     return entries
 
@@ -114,7 +106,7 @@ def _check_kind(entries: list[Entry], loader: Loader, num_classes: int, path: st
         pairs = isinstance(label, list) and bool(label) and isinstance(label[0], list)
         fits = {
             "index": isinstance(label, int) or (len(label) > 0 and isinstance(label[0], int)),
-            "idxcount": pairs,
+            "idxcount": pairs or label == [],
             "simple": isinstance(label, list) and not pairs and len(label) == num_classes,
         }.get(loader.target, not pairs and not is_vector(label))
         if not fits:
@@ -141,17 +133,16 @@ def read(config, train: Loader | None, val: Loader, args) -> Lists:
     Args:
         train: loader of ``train_file``; None where the run only evaluates.
         val: loader of ``val_file``.
-        args: flags ``val_fraction``, ``data_seed``, ``split``, ``num_workers`` and
-            ``skip_missing`` are read.
+        args: flags ``val_fraction``, ``data_seed``, ``split`` and ``num_workers`` are read.
 
     Raises:
         UserError: see :func:`checked` and :func:`webemotion.sources.parts_of`; or the flags leave a
             part empty or ask for two validation parts.
     """
-    lists = tested(checked(config.val_file, config, val, args.skip_missing), config)
+    lists = tested(checked(config.val_file, config, val), config)
     if train is None:
         return lists
-    listed = checked(config.train_file, config, train, args.skip_missing)
+    listed = checked(config.train_file, config, train)
     entries, held, split = listed, None, None
     if args.split:
         entries, held, split = sources.parts_of(listed, config, args)
@@ -168,18 +159,20 @@ def read(config, train: Loader | None, val: Loader, args) -> Lists:
 
 
 def train_val_split(
-    number: int, held_out: int | None = None, seed: int = 0
+    number: int, held_out: int | None = None, seed: int = 0, shuffled: bool = True
 ) -> tuple[list[int], list[int]]:
     """Positions of a list's training and validation part, in shuffled order.
 
     Args:
         number: length of the list.
         held_out: length of the validation part; None: one in ten, rounded down.
+        shuffled: False keeps the list's order.
 
     Returns:
         (training, validation).
     """
     order = list(range(number))
-    random.Random(seed).shuffle(order)
+    if shuffled:
+        random.Random(seed).shuffle(order)
     held_out = number // VALIDATION_SHARE if held_out is None else held_out
     return order[held_out:], order[:held_out]

@@ -7,13 +7,16 @@ They are read by :mod:`common.datasets.readers.lists`. The label of an entry is
 - a list of pairs: class and count (``[[3, 2], [17, 1]]``)
 - a list with a fraction in it: the target vector itself
 
-and its tags are numbers in the vocabulary, or words; None where the list has no tags.
+and its tags are numbers in the vocabulary, or words; None where the list has no tags. Whatever
+else stands in an entry is not read. A list may also be a dictionary class -> paths, and a label a
+dictionary whose keys are the classes.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,8 @@ from common.data import pickles
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.readers.lists import Entry, read_entries
 
+log = logging.getLogger(__name__)
+
 JSON_LINES = (".jsonl", ".ndjson")
 SHOWN = 5
 _ATOMS = {int, float, str}
@@ -32,8 +37,12 @@ _ATOMS = {int, float, str}
 Label = int | list[int] | list[list[int]] | list[float]
 
 
-def read_list(path: str | Path) -> list[Entry]:
+def read_list(path: str | Path, classes: Sequence[str] = ()) -> list[Entry]:
     """Read an image list; labels and tags as plain Python numbers, texts and lists.
+
+    Args:
+        path: the list.
+        classes: names that may stand for the class numbers.
 
     Raises:
         UserError: missing, unreadable or empty file, or an entry of another form.
@@ -43,7 +52,7 @@ def read_list(path: str | Path) -> list[Entry]:
     gc.disable()  # it would walk through a million small lists over and over
     try:
         rows = read_entries(path)
-        return [_checked(row, number, path) for number, row in enumerate(rows, start=1)]
+        return [_checked(row, number, path, classes) for number, row in enumerate(rows, start=1)]
     finally:
         if before:
             gc.enable()
@@ -60,20 +69,23 @@ def write_list(path: str | Path, entries: Iterable[Entry]) -> None:
 
 
 def check_images(entries: Sequence[Entry], data_dir: str | Path, source: str | Path) -> None:
-    """Refuse a list that names files that are not there.
+    """Tell of images that are not there; as published, they are left out of their batches.
 
     Raises:
-        UserError: says how many, and the first five.
+        UserError: none is there.
     """
     data_dir = Path(data_dir)
     missing = [entry.path for entry in entries if not (data_dir / entry.path).is_file()]
     if not missing:
         return
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    raise UserError(
+    message = (
         f"{len(missing)} of the {len(entries)} images of {source} are not in {data_dir}: "
-        f"{', '.join(missing[:SHOWN])}{more}. Put them there, or give another data_dir."
+        f"{', '.join(missing[:SHOWN])}{more}"
     )
+    if len(missing) == len(entries):
+        raise UserError(f"{message}. Put them there, or give another data_dir.")
+    log.warning("%s; they are left out", message)
 
 
 def check_labels(entries: Sequence[Entry], num_classes: int, source: str | Path) -> None:
@@ -101,7 +113,7 @@ def check_labels(entries: Sequence[Entry], num_classes: int, source: str | Path)
 
 
 def check_tags(entries: Sequence[Entry], vocab_size: int, source: str | Path) -> None:
-    """Refuse a list without tags, or with tags beyond the vocabulary and its unknown word.
+    """Refuse a list without tags, or with tags beyond vocabulary, unknown word and padding.
 
     Raises:
         UserError: names the first such entry.
@@ -112,7 +124,7 @@ def check_tags(entries: Sequence[Entry], vocab_size: int, source: str | Path) ->
                 f"{source}: {entry.path} has no tags; a text branch needs entries of the form "
                 "[path, [labels], [tags]]."
             )
-        wrong = [t for t in entry.tags if not isinstance(t, int) or not 0 <= t <= vocab_size]
+        wrong = [t for t in entry.tags if not isinstance(t, int) or not 0 <= t <= vocab_size + 1]
         if wrong:
             raise UserError(
                 f"{source}: {entry.path} has the tag {wrong[0]!r}, but the text model's vocabulary "
@@ -154,9 +166,12 @@ def _json_row(entry: Entry) -> dict:
     return {"path": entry.path, key: label, **tags}
 
 
-def _checked(row: Entry, number: int, source: Path) -> Entry:
-    entry = Entry(row.path, _plain(row.label), _plain(row.tags))
-    if not _is_label(entry.label) or not (entry.tags is None or _are_tags(entry.tags)):
+def _checked(row: Entry, number: int, source: Path, classes: Sequence[str]) -> Entry:
+    label, tags = _plain(row.label), None if isinstance(row.tags, dict) else _plain(row.tags)
+    if isinstance(label, list):
+        label = [classes.index(name) if name in classes else name for name in label]
+    entry = Entry(row.path, label, tags if _are_tags(tags) else None)
+    if not _is_label(entry.label):
         raise UserError(
             f"{source}, entry {number}: {list(row)!r:.80} is neither [relative_path, label] nor "
             "[relative_path, [labels], [tags]] with numbers as labels."
@@ -165,10 +180,10 @@ def _checked(row: Entry, number: int, source: Path) -> Entry:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays, tuples and sets as plain Python."""
+    """NumPy's numbers and arrays, tuples, sets and a dictionary's keys as plain Python."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | dict):
         if set(map(type, value)) <= _ATOMS:  # most of a long list: its tags
             return list(value)
         return [_plain(item) for item in value]

@@ -37,7 +37,7 @@ def loaders_of(config: Config, row: Script) -> tuple[Loader, Loader]:
     train = loader_of(config.trainloader or config.dataloader, "train")
     val = loader_of(config.valloader or config.dataloader, "val")
     single = row.method == "single"
-    if train.target == "binary":
+    if train.target == "binary" and config.trainloader is None:
         raise UserError(
             f"{config.path} names a loader with targets for a binary cross-entropy, but no script "
             "with such a loss was released; take a multilabel loader."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +44,9 @@ class EmotionMethod(Method):
         settings: weights and switches.
         text: frozen text side: tokens -> :class:`TextOutputs`; None where there is none.
         head: the joint scripts' text head, sentence embedding -> (logits, projection).
+
+    Attributes:
+        seen: when the last step began, and how many images it had.
     """
 
     stream_names = ("train",)
@@ -70,6 +74,7 @@ class EmotionMethod(Method):
     def training_step(self, batches: Batches, progress: Progress) -> StepOutput:
         """One forward of the images, the sentences where there are any, :meth:`losses`."""
         batch = batches["train"]
+        self.seen = time.perf_counter(), len(batch["image"])
         outputs = self.model(batch["image"])
         with torch.autocast(batch["image"].device.type, enabled=False):
             outputs = tuple(output.float() for output in outputs)

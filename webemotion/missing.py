@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from common.cli import UserError
-from webemotion.catalogue import MADE_BY, SCRIPTS, STAGES
+from webemotion.catalogue import MADE_BY, SCRIPTS, SIDES, STAGES
 from webemotion.config import Config, read_by
 
 TEXT_MODEL = "models/model_best.pth.tar"
@@ -45,13 +46,15 @@ def _maker(config: Config, name: str, value: str, script: str) -> str:
         folder = Path(value).parent
         made = folder / "model_best.pth.tar"
         copied = "" if Path(value) == made else f" && cp {made} {value}"
-        return f"{_stage_before(script)} --set save_directory={folder}{copied}"
+        below = os.path.relpath(folder, "ckpts")
+        return f"{_stage_before(script)} --set save_directory={below}{copied}"
     if name == "tag_embeddings":
         text = config.text_ckpt or TEXT_MODEL
         command = MADE_BY[name].format(text_ckpt=text, value=value)
         trained = "" if Path(text).exists() else _maker(config, "text_ckpt", text, script) + " && "
         return trained + command
-    family = " --family v2 --model TextCNN_NLT" if SCRIPTS[script].text == "transformed" else ""
+    side = SIDES.get(SCRIPTS[script].text)
+    family = f" --family v2 --model {side.model}" if side and side.family == "v2" else ""
     return MADE_BY[name].format(value=value) + (family if name == "text_ckpt" else "")
 
 

@@ -105,10 +105,13 @@ def build_network(
     basic_classes: int = 8,
     trunk: str | None = None,
     adaptive: bool = False,
+    *,
+    word_dim: int | None = None,
 ) -> EmotionNet:
     """The network of an ``arch`` of the configurations.
 
     Args:
+        word_dim: what the three-branch network calls `num_projections`.
         trunk: another trunk than the one `arch` names.
         adaptive: see :class:`EmotionNet`.
 
@@ -120,7 +123,8 @@ def build_network(
     usual, heads = ARCHS[arch]
     if trunk is not None and trunk not in BLOCKS:
         raise UserError(f"the depth '{trunk}' is unknown; known are {', '.join(TRUNKS)}.")
-    return EmotionNet(trunk or usual, heads, num_classes, num_projections, basic_classes, adaptive)
+    width = word_dim or num_projections
+    return EmotionNet(trunk or usual, heads, num_classes, width, basic_classes, adaptive)
 
 
 @torch.no_grad()

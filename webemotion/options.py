@@ -7,7 +7,14 @@ import json
 from typing import Any
 
 from common.data import cache, split_files
-from common.flags import Parser, add_laboratory_flags, add_settings, at_least_0, count
+from common.flags import (
+    Parser,
+    add_draws,
+    add_laboratory_flags,
+    add_settings,
+    at_least_0,
+    count,
+)
 from webemotion.catalogue import SCRIPTS
 from webemotion.method import Settings
 from webemotion.model import TRUNKS
@@ -30,7 +37,6 @@ NEUTRAL_SWITCHES = {
     "--overwrite": "replace an existing run folder",
     "--loose": "resume: a run folder's own checkpoint may fit in part, like any other",
     "--honour_save_best_only": "save_best_only of the configuration is obeyed",
-    "--skip_missing": "images of a list that are not there are left out and counted",
 }
 
 
@@ -78,6 +84,7 @@ def build_parser(script: str | None = None) -> Parser:
     add("--resume", metavar="PATH", neutral=True, help="run folder or last.ckpt to go on from")
     steps = "leave after this many steps an epoch, after one epoch"
     add("--max_steps", type=count, neutral=True, help=steps)
+    add_draws(ours)
     split_files.add_flag(ours, "images of train_file to train on")
     cache.add_flags(ours)
     for flag, text in {**SWITCHES, **NEUTRAL_SWITCHES}.items():

@@ -28,13 +28,20 @@ def read_plain(path: str | Path, expected: str) -> Any:
         raise UserError(f"{path} cannot be read ({error}); expected {expected}.") from None
 
 
-def read_dictionary(path: str | Path, what: str) -> dict:
+def read_dictionary(path: str | Path, what: str, *names: str) -> dict:
     """A dictionary that is not empty.
+
+    Args:
+        path: the file.
+        what: of what, for messages.
+        names: keys under which, as released, the file may hold it; the first that is there counts.
 
     Raises:
         UserError: see :func:`read_plain`; or it is another thing.
     """
     held = read_plain(path, f"a dictionary of {what}")
+    if isinstance(held, dict):
+        held = next((held[name] for name in names if isinstance(held.get(name), dict)), held)
     if not isinstance(held, dict) or not held:
         raise UserError(f"{path} holds no dictionary of {what}.")
     return held

@@ -18,7 +18,7 @@ from common.engine.state import seed_everything
 from common.flags import GivenFlags, plain
 from webemotion import authors_files
 from webemotion.catalogue import SCRIPTS, Script
-from webemotion.config import Config, not_read
+from webemotion.config import KEYS, Config, not_read
 from webemotion.images import Lists
 from webemotion.options import build_parser
 
@@ -69,7 +69,8 @@ class Program:
             decides=lambda args, lists: self.config.decisive(),
             records=self.records,
             opened=self.opened,
-            log=f"log-{authors_files.stamp()}.txt",
+            # A training writes the published log beside its own.
+            log=Experiment.log if self.kind is Experiment else f"log-{authors_files.stamp()}.txt",
         )
 
     def gpu(self, args, given_flags: GivenFlags) -> int | None:
@@ -94,14 +95,15 @@ class Program:
 
     def folder(self, args) -> RunFolder:
         """The run's folder; a training that goes on stays in its own."""
-        flag, path = "save_directory (--set save_directory=…)", authors_files.run_path(self.config)
+        flag = "save_directory (--set save_directory=…)"
+        path = authors_files.run_path(self.config, self.row)
         if args.resume:
             path = authors_files.last_checkpoint(args.resume).parent
         return RunFolder(path, args.overwrite or bool(args.resume), flags=(flag, flag))
 
     def records(self, args, lists: Lists) -> dict:
         """What ``config.json`` says beside the arguments."""
-        values = {name: plain(value) for name, value in sorted(vars(self.config).items())}
+        values = {name: plain(getattr(self.config, name)) for name in sorted(KEYS)}
         return {"script": self.script, "configuration": values, "data": lists.record()}
 
     def opened(self, args, lists: Lists, run: RunFolder) -> None:

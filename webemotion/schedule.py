@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from common.cli import UserError
-from webemotion.authors_files import Plateau
+from common.engine.trainer import Callback, Trainer
 from webemotion.config import Config
 
 GAMMA = 0.1
@@ -60,19 +60,55 @@ class Steps:
         return GAMMA ** sum(epoch + self.entered >= milestone for milestone in self.milestones)
 
 
+class Plateau(Callback):
+    """Cuts the rate when a loss has not fallen for more than `patience` epochs.
+
+    Args:
+        optimizer, patience: of torch's ReduceLROnPlateau.
+        loss: of the epoch; None: the validation loss.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        patience: int,
+        loss: Callable[[], float] | None = None,
+    ):
+        self.loss = loss
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="min", factor=0.1, patience=patience, threshold=1e-4
+        )
+
+    def state_dict(self) -> dict:
+        """The lowest loss and how long ago it was."""
+        state = self.scheduler.state_dict()
+        return {name: value for name, value in state.items() if isinstance(value, int | float)}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.scheduler.load_state_dict(state)
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """Move on by the loss of the epoch."""
+        self.scheduler.step(self.loss() if self.loss else row[trainer.judged_on]["loss"])
+
+
 def by_plateau(config: Config) -> bool:
     """Whether the rate follows the validation loss: ``lr_schedule`` is empty."""
     return not (config.lr_schedule or "").strip()
 
 
-def scheduling(optimizer, config: Config, entered: int = 0):
+def scheduling(
+    optimizer, config: Config, entered: int = 0, loss: Callable[[], float] | None = None
+):
     """(scheduler or None, callbacks): steps of ``lr_schedule``, or a plateau where it is empty.
 
     Args:
         entered: see :class:`Steps`.
+        loss: see :class:`Plateau`.
     """
     if by_plateau(config):
-        return None, (Plateau(optimizer, config.lr_patience),)
+        return None, (Plateau(optimizer, config.lr_patience, loss),)
     milestones = milestones_of(config.lr_schedule, f"lr_schedule of {config.path},")
     return LambdaLR(optimizer, Steps(milestones, entered)), ()
 

@@ -44,7 +44,11 @@ def sentence_reader(
     if without is not None:
         raise UserError(f"{config.train_file}: {without} has no tags, which this loader needs.")
     vectors = read_dictionary(config.text_embed, "words and their vectors")
-    idx2tag = {int(k): w for k, w in read_dictionary(config.idx2tag, "numbers and words").items()}
+    words = read_dictionary(config.idx2tag, "numbers and words", "idx2tag")
+    try:
+        idx2tag = {int(number): word for number, word in words.items()}
+    except (TypeError, ValueError):
+        raise UserError(f"{config.idx2tag} is no dictionary number -> word.") from None
     width = len(next(iter(vectors.values())))
     if width != config.word_dim:
         raise UserError(

@@ -13,6 +13,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 
 from common import flags
 from common.cli import entry_point
+from common.engine.experiment import OnReady
 from webemotion.catalogue import SCRIPTS
 from webemotion.config import load
 from webemotion.options import build_parser
@@ -42,17 +43,24 @@ def program(script: str, argv: list[str]) -> Program:
     return module.PROGRAM(script, config)
 
 
-def main(script: str | Path, argv: list[str] | None = None) -> int:
+def main(
+    script: str | Path, argv: list[str] | None = None, on_ready: OnReady = lambda _: None
+) -> int:
     """Run a script; returns the exit code.
 
     Args:
         script: its file, or its name in :data:`webemotion.catalogue.SCRIPTS`.
         argv: the arguments; those of the process when None.
+        on_ready: see :meth:`common.engine.experiment.Experiment.main`.
     """
     name = str(script)
     if name not in SCRIPTS:
         name = f"{Path(script).parent.name}/{Path(script).stem}"
-    return entry_point(lambda words: program(name, words).experiment().run(words), argv)
+
+    def run(words: list[str]) -> int:
+        return program(name, words).experiment().run(words, on_ready)
+
+    return entry_point(run, argv)
 
 
 def start(name: str, file: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import torch
 
@@ -11,6 +12,7 @@ from common.engine.experiment import Parts
 from common.engine.trainer import Recipe
 from common.flags import GivenFlags
 from webemotion import authors_files, checkpoints, data, images, sentences, sources
+from webemotion.authors_log import AuthorsLog
 from webemotion.build import build_method
 from webemotion.images import Lists
 from webemotion.loaders import Loader, loaders_of
@@ -59,7 +61,6 @@ class Training(Program):
         )
         if earlier:
             go_on_with(optimizer, earlier["optimizer"], config)
-        scheduler, callbacks = scheduling(optimizer, config, start if args.keep_schedule else 0)
         pin = device.type == "cuda"
         stream = data.stream(
             lists.train,
@@ -69,9 +70,23 @@ class Training(Program):
             args.num_workers,
             pin,
             sources.opener(args, lists.listed, config, data.train_view(config.image_size)),
+            args.draws == "authors",
+        )
+        evaluators = self.evaluators(args, lists, val, pin)
+        told = AuthorsLog(
+            authors_files.resumed_folder(config, row),
+            config,
+            self.script.rpartition("/")[2],
+            evaluators["test"],
         )
         by_loss = args.best_by_loss and row.saves == "all_best"
-        files = authors_files.AuthorsFiles.of(config, row, args, by_loss, earlier)
+        scheduler, callbacks = scheduling(
+            optimizer,
+            config,
+            start if args.keep_schedule else 0,
+            partial(told.average, authors_files.EMBEDDING) if row.saves == "all_best" else None,
+        )
+        files = authors_files.AuthorsFiles.of(config, row, args, by_loss, earlier, told)
         return Parts(
             method,
             optimizer,
@@ -86,8 +101,8 @@ class Training(Program):
                 schedule_per="epoch",
             ),
             scheduler,
-            self.evaluators(args, lists, val, pin),
-            callbacks=(files, authors_files.Lines(config.print_freq), *callbacks),
+            evaluators,
+            callbacks=(told, files, authors_files.Unreadable(), *callbacks),
         )
 
     def evaluators(self, args, lists: Lists, val: Loader, pin: bool) -> dict[str, Validation]:
@@ -97,7 +112,9 @@ class Training(Program):
 
         def validation(entries) -> Validation:
             opener = sources.opener(args, entries, config, view)
-            batches = data.validation_batches(entries, config, val, args.num_workers, pin, opener)
+            settings = (args.num_workers, pin, opener)
+            published = args.draws == "authors"
+            batches = data.validation_batches(entries, config, val, *settings, published=published)
             return Validation(batches, self.row.metric, k)
 
         held_out = {} if lists.val is None else {"val": validation(lists.val)}

@@ -54,7 +54,7 @@ class ZeroShot(Evaluating):
         require_files(config, files, self.script)
         if getattr(config, source) is None:
             raise UserError(f"{config.path} lacks {source}, which {self.script} needs.")
-        entries = lists.read_list(config.val_file)
+        entries = lists.read_list(config.val_file, self.classes)
         lists.check_labels(entries, len(self.classes), config.val_file)
         lists.check_images(entries, config.data_dir, config.val_file)
         return tested(entries, config)
@@ -235,7 +235,7 @@ def _tell(report: dict, target: Path) -> None:
     elif "mean_ap" in report:
         print(
             f"mean average precision {report['mean_ap']:.2%} (chance {report['chance']:.2%}), "
-            f"{report['images']} person crops"
+            f"{report['images']} images"
         )
     else:
         print(f"average precision of {report['category']} {report['ap']:.2%}")

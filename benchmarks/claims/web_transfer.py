@@ -65,7 +65,7 @@ class WebTransfer(base.Comparison):
         Raises:
             UserError: it ended with an error.
         """
-        folder = self.work / f"seed{seed}" / name
+        folder = (self.work / f"seed{seed}" / name).absolute()  # a relative one is below ckpts/
         values = {"size": self.size, "data": self.data, "text": self.text, "words": self.words}
         values |= given | {"seed": seed, "workers": self.args.num_workers, "folder": folder}
         declared = self.stages[stage]

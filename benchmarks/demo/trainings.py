@@ -69,7 +69,8 @@ class Training:
 
     def run(self, size: Size, out: Path) -> int:
         """Train; returns the command's exit code."""
-        folders = {"data": out / "data", "runs": out / "runs", "configs": CONFIGS}
+        runs = (out / "runs").absolute()  # webemotion puts relative ones below ckpts/
+        folders = {"data": out / "data", "runs": runs, "configs": CONFIGS}
         given = {"name": self.name, "method": self.method, "size": size}
         flags = [word for word in words(self.flags, **folders, **given) if word]
         main = importlib.import_module(self.module).main

@@ -35,18 +35,22 @@ class CommandFailed(Exception):
 
 
 @contextlib.contextmanager
-def unpacked(case: Case) -> Iterator[Path]:
-    """A working folder with the input files of a case, which is the current one meanwhile."""
+def unpacked(case: Case, inner: str = "") -> Iterator[Path]:
+    """A working folder with the input files of a case, which is the current one meanwhile.
+
+    Args:
+        inner: folder below the working one that the files lie in.
+    """
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for path, content in case.inputs.items():
             if path.startswith("file/"):
-                file = folder / path.removeprefix("file/")
+                file = folder / inner / path.removeprefix("file/")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content.tobytes())
         for path in case.params.get("empty_folders", ()):
-            (folder / path).mkdir(parents=True, exist_ok=True)
+            (folder / inner / path).mkdir(parents=True, exist_ok=True)
         os.chdir(folder)
         try:
             yield folder

@@ -20,6 +20,7 @@ from benchmarks.ground.results_file import ROOT
 from common.cli import UserError
 from common.engine.experiment import Experiment
 from common.engine.run_folder import RunFolder
+from dimva.model import imagenet_file
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,13 @@ def _needs(program: Program, args: argparse.Namespace, where: Where) -> list[Nee
 def _dimva_needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
     if where.smoke:
         return [program.dataset(args, "va", where.ratings)]
-    return [
+    needs = [
         Need(args.dataname, where.data / args.dataname),
         Need("emotion6", where.data / "Emotion6"),
         Need("", where.data / "NRC-VAD-Lexicon.txt"),
     ]
+    first = args.mode == "one_stage" and str(args.pretrained) == "imagenet"
+    return [*needs, Need("", imagenet_file(args.backbone))] if first else needs
 
 
 def _ssfer_needs(program: Program, args: argparse.Namespace, where: Where) -> list[Need]:
@@ -127,7 +130,7 @@ def _webemotion_config(args: argparse.Namespace) -> dict:
 
 def _webemotion_values(args: argparse.Namespace, where: Where) -> list[str]:
     """Paths below ``data/`` move to the data root; all stand in the configuration."""
-    values = {"seed": where.seed, "save_directory": str(where.out / "run")}
+    values = {"seed": where.seed, "save_directory": str((where.out / "run").absolute())}
     for key, value in _webemotion_config(args).items():
         if isinstance(value, str) and value.startswith("data/"):
             values[key] = str(where.data / value.removeprefix("data/"))

@@ -159,7 +159,7 @@ def _evaluate_webemotion(script, given, checkpoint: Path, data: Path, device: st
         flags = ["--config_file", str(config), "--device", device, "--set", "workers=0"]
         for key, value in changes.items():
             flags += ["--set", f"{key}={json.dumps(value)}"]
-        if code := command.run(name, flags):
+        if code := command.main(name, flags):
             raise UserError(f"{script} ended with exit code {code}; it says why above.")
         (file,) = Path(out).glob(f"**/{EVALUATION}")
         report = read_json(file)

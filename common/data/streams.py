@@ -311,15 +311,16 @@ def eval_loader(
     collate: Callable[[list], dict] | None = None,
 ) -> DataLoader:
     """Every item once, in order; `collate` makes a batch of a list of items."""
+    published = getattr(dataset, "published", False)
     return DataLoader(
         dataset,
         batch_size=batch_size,
         num_workers=workers,
         pin_memory=pin_memory,
-        persistent_workers=workers > 0,
+        # Workers that stay would draw no number at later passes.
+        persistent_workers=workers > 0 and not published,
         worker_init_fn=quiet_worker,
-        # Else every pass would draw from the global one, as the published scripts' passes do.
-        generator=None if getattr(dataset, "published", False) else torch.Generator(),
+        generator=None if published else torch.Generator(),
         collate_fn=collate,
     )
 

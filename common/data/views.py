@@ -11,39 +11,42 @@ from common.data.randaugment import RandAugment
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and deviation of red, green and blue, on the scale 0..1."""
+IMAGENET: Statistics = (IMAGENET_MEAN, IMAGENET_STD)
 
 
-def to_normalised_tensor() -> list[Callable]:
-    """The end of every view: float32 [3, H, W] with ImageNet's mean and deviation."""
+def to_normalised_tensor(statistics: Statistics = IMAGENET) -> list[Callable]:
+    """The end of every view: float32 [3, H, W], normalised by mean and deviation."""
     return [
         v2.ToImage(),
         v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        v2.Normalize(*statistics),
         v2.ToPureTensor(),
     ]
 
 
-def weak_view(size: int = 224) -> v2.Compose:
+def weak_view(size: int = 224, statistics: Statistics = IMAGENET) -> v2.Compose:
     """Short side to `size`, random flip, random crop after reflect-padding by size / 8.
 
     Draws from torch's global generator: flip, top, left.
 
     Returns:
-        Transform from an RGB Pillow image to float32 [3, size, size], ImageNet-normalised.
+        Transform from an RGB Pillow image to float32 [3, size, size], normalised.
     """
     return v2.Compose(
         [
             v2.Resize(size),
             v2.RandomHorizontalFlip(),
             v2.RandomCrop(size, padding=size // 8, padding_mode="reflect"),
-            *to_normalised_tensor(),
+            *to_normalised_tensor(statistics),
         ]
     )
 
 
-def strong_view(size: int = 224, operations: int = 3) -> v2.Compose:
-    """:class:`RandAugment` on the image at its full size, then the weak view."""
-    return v2.Compose([RandAugment(operations), weak_view(size)])
+def strong_view(size: int = 224, statistics: Statistics = IMAGENET) -> v2.Compose:
+    """:class:`RandAugment` of three operations at the image's full size, then the weak view."""
+    return v2.Compose([RandAugment(3), weak_view(size, statistics)])
 
 
 def crop_view(size: int = 224) -> v2.Compose:
@@ -55,6 +58,6 @@ def crop_view(size: int = 224) -> v2.Compose:
     return v2.Compose([*crop, *to_normalised_tensor()])
 
 
-def eval_view(size: int = 224) -> v2.Compose:
+def eval_view(size: int = 224, statistics: Statistics = IMAGENET) -> v2.Compose:
     """Short side to `size`, centre crop; no randomness."""
-    return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *to_normalised_tensor()])
+    return v2.Compose([v2.Resize(size), v2.CenterCrop(size), *to_normalised_tensor(statistics)])

@@ -39,6 +39,7 @@ from common.engine.run_folder import (
 from common.engine.state import seed_everything
 from common.engine.trainer import Callback, Evaluator, Recipe, Trainer
 from common.flags import GivenFlags
+from common.nn.batch_norm import group_batch_norms
 from common.nn.ema import ParameterEMA, StateEMA
 
 log = logging.getLogger(__name__)
@@ -239,6 +240,8 @@ class Experiment:
         method = parts.method
         if getattr(args, "compile", False):
             method.model.compile()
+        if getattr(args, "bn_groups", 1) > 1:
+            group_batch_norms(method, args.bn_groups)
         method.to(
             device,
             memory_format=torch.channels_last if args.channels_last else torch.preserve_format,

@@ -21,6 +21,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
+def evaluated_in(precision: str) -> str:
+    """Number format of the evaluation: fp32 for fp16, the published mixed precision."""
+    return "fp32" if precision == "fp16" else precision
+
+
 def grad_scaler(device: torch.device, precision: str) -> torch.amp.GradScaler:
     """Loss scaling for fp16 (its small gradients underflow); inert for the other formats."""
     return torch.amp.GradScaler(device.type, enabled=precision == "fp16")

@@ -98,6 +98,7 @@ class RunFolder:
         keep: glob patterns of files that stay when a run is replaced.
         own: glob patterns of a run's files, where other things may lie in the folder; none: all
             that is in the folder is a run's.
+        authors: glob patterns of the files that the published code leaves in such a folder.
     """
 
     def __init__(
@@ -108,9 +109,10 @@ class RunFolder:
         scalars: Path | None = None,
         keep: tuple[str, ...] = (),
         own: tuple[str, ...] = (),
+        authors: tuple[str, ...] = (),
     ):
         self.path, self.may_write = Path(path), may_write
-        self.keep, self.own = keep, own
+        self.keep, self.own, self.authors = keep, own, authors
         self.scalars_path = Path(scalars or path)
         self.drawn = False
         self._flags = flags
@@ -176,7 +178,8 @@ class RunFolder:
         """
         files = [f for f in self.path.iterdir() if self._is_own(f)]
         others = [f for f in files if not any(f.match(pattern) for pattern in self.keep)]
-        if others and not self.own and not (self.path / CONFIG).is_file():
+        ours = self.own or (self.path / CONFIG).is_file()
+        if not ours and not all(any(f.match(p) for p in self.authors) for f in others):
             raise UserError(
                 f"{self.path} holds files but no {CONFIG}, so it is no run and is not replaced; "
                 f"choose another {self._flags[0]}."
@@ -213,6 +216,11 @@ class RunFolder:
                 if isinstance(value, int | float):
                     self._writer.add_scalar(f"{prefix}/{name}", value, step)
 
+    def scalar_group(self, tag: str, values: dict[str, float], step: int) -> None:
+        """Write scalars that TensorBoard shows in one diagram, a folder each."""
+        if self._writer:
+            self._writer.add_scalars(tag, values, step)
+
     def close(self) -> None:
         """Flush and close the TensorBoard file."""
         if self._writer:
@@ -220,12 +228,13 @@ class RunFolder:
             self._writer = None
 
 
-def summarise(trainer, wall_s: float) -> dict:
+def summarise(trainer, wall_s: float, tell: bool = True) -> dict:
     """Write ``summary.json`` and print the headline.
 
     Args:
         trainer: the :class:`common.engine.trainer.Trainer` that has come to its end.
         wall_s: seconds this process trained, evaluation included.
+        tell: print it.
 
     Returns:
         The summary.
@@ -253,7 +262,8 @@ def summarise(trainer, wall_s: float) -> dict:
         "peak_memory_bytes": peak_memory(trainer.device),
     }
     run.write(SUMMARY, summary)
-    print(headline_text(summary, run.path))
+    if tell:
+        print(headline_text(summary, run.path))
     return summary
 
 

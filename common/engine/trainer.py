@@ -19,7 +19,7 @@ from common.cli import Interrupted, UserError, epoch_line, training_bar
 from common.engine import checkpoint, distributed, state
 from common.engine.interrupt import StopRequest
 from common.engine.method import Method, Progress, StepOutput, Stream, images_in, to_device
-from common.engine.precision import autocast, grad_scaler
+from common.engine.precision import autocast, evaluated_in, grad_scaler
 from common.engine.run_folder import LAST, RunFolder
 from common.nn.ema import ParameterEMA, StateEMA
 
@@ -314,7 +314,7 @@ class Trainer:
     def _results(self) -> dict[str, dict]:
         """What every evaluator says of the method with its average applied."""
         self.method.eval()
-        with self.averaged(), autocast(self.device, self.recipe.precision):
+        with self.averaged(), autocast(self.device, evaluated_in(self.recipe.precision)):
             results = {
                 name: evaluate(self.method, self.progress)
                 for name, evaluate in self.evaluators.items()

@@ -221,3 +221,59 @@ def test_mistakes_are_told_in_a_sentence(command, place, tiny, official):
     Image.new("RGB", (40, 30)).save(oblong)
     words = [*tiny, "--data_dir", place / "own"]
     refused(command(words, place), "is 40 x 30", "--square_crop")
+
+
+# --- own images ----------------------------------------------------------------------------------
+
+
+OWN = ("--dataset", "mine", "--train-root", "train", "--test-root", "test", "--n-labeled", "12")
+
+
+@pytest.fixture
+def own(place):
+    """Faces of three classes with blanks in their names, as folders and as lists."""
+    generator, lines = np.random.default_rng(0), {"train": [], "test": []}
+    for split, number in (("train", 9), ("test", 2)):
+        for label, name in enumerate(("at rest", "joy of life", "rage")):
+            (place / split / name).mkdir(parents=True)
+            for k in range(number):
+                pixels = generator.integers(0, 256, (36, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / split / name / f"face {k}.jpg")
+                lines[split].append(f"{name}/face {k}.jpg {label}")
+        (place / f"{split}.txt").write_text("\n".join(lines[split]) + "\n")
+    return place
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_any_classes_by_folders_or_lists(command, own, tiny, listed):
+    words = [*OWN, *(("--label-train", "train.txt", "--label-test", "test.txt") if listed else ())]
+    seen = command([*tiny, *words], own)
+    assert seen.code == 0, seen.err
+    names = ["0", "1", "2"] if listed else ["at rest", "joy of life", "rage"]
+    assert json.loads((own / "result/config.json").read_text())["data"]["classes"] == names
+    assert ", ".join(f"4 of {name}" for name in names) in seen.err
+
+
+def test_unknown_dataset_without_folders_is_told(command, place, tiny):
+    refused(command([*tiny, "--dataset", "mine"], place), "known are rafdb", "--train-root")
+
+
+def test_a_folder_of_the_authors_is_written_into_and_another_is_not(command, place, tiny, own):
+    (place / "result").mkdir()
+    for name in ("log.txt", "checkpoint.pth.tar", "model_best.pth.tar"):
+        (place / "result" / name).write_bytes(b"theirs")
+    assert command([*tiny, *OWN], place).code == 0
+    (place / "photos").mkdir()
+    (place / "photos/mine.jpg").write_bytes(b"mine")
+    refused(command([*tiny, *OWN, "--out", "photos"], place), "holds files but no config.json")
+    assert (place / "photos/mine.jpg").read_bytes() == b"mine"
+
+
+def test_batch_norm_groups_are_another_training(command, own, tiny):
+    for name, more in (("whole", []), ("parts", ["--bn_groups", "2"])):
+        assert command([*tiny, *OWN, "--out", name, *more], own).code == 0
+    whole, parts = ((own / name / "metrics.jsonl").read_text() for name in ("whole", "parts"))
+    assert whole != parts
+    for name, expected in (("whole", True), ("parts", False)):
+        config = json.loads((own / name / "config.json").read_text())
+        assert ("batch norm on two GPUs" in config["quirks_in_force"]) is expected

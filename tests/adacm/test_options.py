@@ -65,7 +65,6 @@ def test_no_flag_is_missing_from_the_tables():
         ["--epochs", "0"],
         ["--ema-decay", "1.5"],
         ["--gpu", "first"],
-        ["--dataset", "fer"],
         ["--channel_order", "gbr"],
         ["--n-labelled", "400"],
     ],

@@ -139,6 +139,7 @@ PROGRAMS = {
         ),
         "runs/one_stage_single_FI_rs_3",
         images="FI/train/*/*",
+        overwrites=True,
         other_data="--data_root nowhere",
     ),
     "ssfer": Program(
@@ -172,7 +173,7 @@ PROGRAMS = {
         lambda data: (
             f"--config_file {data}/config.json --backbone resnet10 --image_size 32 --device cpu"
         ),
-        "out",
+        "ckpts/out",
         seed="--data_seed",
         other_data="--set data_dir=nowhere",
         deciding="--set lr=0.0123",

@@ -49,11 +49,6 @@ def test_image_without_csv_row(own_images, refused):
     refused("FlickrLDL", "train/3.png", "no row in", "config.csv")
 
 
-def test_all_votes_zero(own_images, refused):
-    edit(own_images / "FlickrLDL/config.csv", r"^7\.png.*", "7.png" + ",0" * 8)
-    refused("FlickrLDL", "config.csv, line 9", "all votes of '7.png' are zero")
-
-
 @pytest.mark.parametrize("value", ["nan", "", "9.5", "much"])
 def test_target_that_is_no_rating(own_images, refused, value):
     edit(own_images / "Emotion6/ground_truth_v2.txt", r"^(anger/2\.jpg)\t[^\t]*", rf"\1\t{value}")

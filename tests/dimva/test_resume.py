@@ -29,7 +29,7 @@ def test_one_epoch_and_two_more_equal_three(place, command, tiny, assert_same):
 
 
 def test_other_flags_are_refused(single, command, tiny):
-    argv = tiny("one_stage", "single", "FI", "--keep_best", "--lr", "0.5", "--overwrite")
+    argv = tiny("one_stage", "single", "FI", "--keep_best", "--lr", "0.5")
     argv += ["--resume", "--load_path", "runs/one_stage_single_FI_rs_42"]
     outcome = command(argv, single)
     assert outcome.code == 2 and "lr was 0.0001 and is now 0.5" in outcome.last_line
@@ -80,10 +80,11 @@ def test_another_out_without_the_chosen_weights_is_refused(old, place, command, 
     assert not (place / "new").exists()
 
 
-def test_own_run_folder_needs_no_overwrite(old, place, command, tiny):
+def test_going_on_after_the_end_adds_nothing(old, place, command, tiny):
     argv = tiny("one_stage", "single", "FI", "--keep_best", "--out", old)
-    assert "--overwrite" in command(argv, place).last_line
     before = (old / "runs" / NAME / "metrics.jsonl").read_text()
     going_on = command([*argv, "--resume", "--load_path", old / "runs" / NAME], place)
     assert going_on.code == 0, going_on.err
     assert (old / "runs" / NAME / "metrics.jsonl").read_text() == before
+    assert not list((old / "results").iterdir())  # the text of the first end lies elsewhere
+    assert "the final test was made" in going_on.out

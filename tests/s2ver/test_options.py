@@ -61,6 +61,7 @@ LABORATORY = """
 --pretrained                None
 --backbone                  resnet50
 --image_size                224
+--bn_groups                 1
 --precision                 fp32
 --channels_last             False
 --compile                   False

@@ -39,8 +39,12 @@ def world(tmp_path_factory) -> Path:
     make_twin("webtags", place / "data/webtags", scale=0.001, size=40)
     for small in (place / "data/webtags").rglob("*.pkl"):  # validation in one batch or two
         held = pickles.load(small)
-        if isinstance(held, list) and "test" in small.name:
+        if isinstance(held, list) and ("test" in small.name or "val" in small.name):
             pickles.save(held[:8], small)
+    lists = place / "data/webtags/Deepemotion/z_data"
+    (place / "older").mkdir()  # the older form validates on val
+    for split, name in (("train", "train"), ("test", "val")):
+        shutil.copy(lists / f"{split}_8.pkl", place / f"older/{name}_8.pkl")
     tag2idx = pickles.load(place / "data/webtags/vocabulary/tag2idx.pkl")
     (place / "models/Embeddings").mkdir(parents=True)
     for name in ("model_best", "model_feature_regularization"):
@@ -48,6 +52,8 @@ def world(tmp_path_factory) -> Path:
     for classes in (8, 12):
         path = place / f"models/transformed{classes}.pth.tar"
         text_model(path, "v2", "TextCNN_NLT", tag2idx, classes)
+        path = place / f"models/deeper{classes}.pth.tar"
+        text_model(path, "v2", "TextCNN_NLT_DAN", tag2idx, classes)
     held = checkpoint.load(place / "models/model_best.pth.tar")
     words = embed_words(held, sorted(tag2idx))
     pickles.save(words, place / "models/Embeddings/Key690_BN.pkl")

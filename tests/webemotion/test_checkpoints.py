@@ -67,10 +67,15 @@ def test_our_own_trunk_must_fit_unless_loose(saved):
     assert report.missing
 
 
-def test_strict_evaluation_names_what_does_not_fit(saved):
-    path = saved(network(classes=9))
-    with pytest.raises(UserError, match="another network"):
-        start_from(network(), path, POLICIES["finetuning"], evaluate=True)
+def test_evaluation_takes_all_names_but_not_every_size(saved):
+    path = saved(network("resnet_2branch_50", classes=9))  # proj is one name more
+    report = start_from(network(), path, POLICIES["finetuning"], evaluate=True)
+    assert report.size_mismatch == ["fc.weight", "fc.bias"] and not report.excluded
+    path = saved(network("resnet_2branch_50"))
+    assert "fc.weight" in start_from(network(), path, POLICIES["finetuning"], True).loaded
+    with pytest.raises(UserError, match=r"lacks proj\.weight, proj\.bias"):
+        model = network("resnet_2branch_50")
+        start_from(model, saved(network()), POLICIES["finetuning"], evaluate=True)
 
 
 def test_a_file_without_tensors_is_no_checkpoint(tmp_path):

@@ -20,7 +20,7 @@ def test_missing_keys_have_the_published_defaults(write):
     assert (config.lr, config.momentum, config.weight_decay) == (1e-3, 0.9, 1e-5)
     assert (config.epochs, config.batch_size, config.lr_schedule) == (30, 256, "10, 20, 30")
     assert (config.arch, config.image_size, config.resize) == ("resnet50", 224, 256)
-    assert config.name == "Some"
+    assert config.name == "Some_config"
     assert config.evaluate is False
 
 
@@ -66,7 +66,7 @@ def test_the_older_form_names_loader_folder_and_both_lists(write):
     assert config.dataloader == "singlelabel"
     assert config.data_dir == "images"
     assert config.train_file == "lists/CNNsplit_train.pkl"
-    assert config.val_file == "lists/CNNsplit_test.pkl"
+    assert config.val_file == "lists/CNNsplit_val.pkl"
 
 
 def test_assignments_are_json_or_text():

@@ -8,7 +8,7 @@ from common.cli import UserError
 from webemotion.catalogue import LOADERS
 from webemotion.images import read as read_images
 
-FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=False, split=None)
+FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, split=None)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,6 @@ FLAGS = types.SimpleNamespace(val_fraction=0.0, data_seed=None, skip_missing=Fal
         ([[0, 1, 0]], "simple_multilabel", "takes a target vector of 4 numbers"),
         ([0, -2], "singlelabel_v2", "the class of 1.png is -2; expected 0 to 3, or -1"),
         ([[9, 0, 0]], "simple_multilabel", "takes a target vector of 4 numbers"),
-        ([0] * 8, "singlelabel_v2", "2 of the 8 images"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(config, labels, loader, told, write_lists):
@@ -46,13 +45,17 @@ def test_an_empty_list_is_refused(config, images):
         read_images(config, row, row, FLAGS)
 
 
-def test_missing_images_are_named_or_skipped(config, write_lists):
+def test_missing_images_are_told_and_keep_their_place(config, write_lists, caplog):
     write_lists([0] * 12)
     row = LOADERS["singlelabel_v2"]
-    with pytest.raises(UserError, match=r"6 of the 12 images .*6\.png, .*10\.png and 1 more"):
-        read_images(config, row, row, FLAGS)
-    skipping = types.SimpleNamespace(**{**vars(FLAGS), "skip_missing": True})
-    assert len(read_images(config, row, row, skipping).train) == 6
+    assert len(read_images(config, row, row, FLAGS).train) == 12
+    assert "6 of the 12 images" in caplog.text and "10.png and 1 more; they are" in caplog.text
+
+
+def test_counted_labels_may_be_empty(config, write_lists):
+    entries = write_lists([[[1, 2]], []])
+    row = LOADERS["multilabel_idxcount_v2"]
+    assert read_images(config, row, row, FLAGS).train == entries
 
 
 def test_held_out_images_are_not_trained_on(config, write_lists):

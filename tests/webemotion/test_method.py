@@ -108,7 +108,7 @@ def test_padding_counts_unless_masked():
 @pytest.mark.parametrize(
     ("name", "sizes", "told"),
     [
-        ("transformed", (WIDTH, WIDTH), "lacks fc.weight, fc.bias"),
+        ("transformed", (WIDTH, WIDTH), "is of another text model: it has fc1.weight, fc1.bias"),
         ("sentence", (WIDTH, WIDTH + 1), "Check sent_len, word_dim and filter_dim"),
         ("transformed", (WIDTH, WIDTH + 1), "needs filter_num = word_dim"),
     ],

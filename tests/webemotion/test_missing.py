@@ -27,7 +27,7 @@ def test_first_missing_file_is_named_with_the_command_that_makes_it(write, tmp_p
 def test_missing_embeddings_name_the_text_model_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = "mains/main_sclss_2Branch_0Shot_Evaluation_DeepEmotion"
-    embed = "python -m webemotion.text.embed --text_ckpt t.pth.tar --out words.pkl`"
+    embed = "webemotion.text.embed --text_ckpt t.pth.tar --words 690 --output bn --out words.pkl`"
     for there in (False, True):
         config = Config(path="c.json", tag_embeddings="words.pkl", text_ckpt="t.pth.tar")
         with pytest.raises(UserError) as error:
@@ -39,7 +39,7 @@ def test_missing_embeddings_name_the_text_model_too(tmp_path, monkeypatch):
 
 def test_missing_start_names_the_stage_before(write):
     config = load(write({**PLAIN, "resume": "ckpts/a/model_best.pth.tar"}), V3)
-    with pytest.raises(UserError, match=r"main_mclss_2Branch_cosine\.py .*save_directory=ckpts/a"):
+    with pytest.raises(UserError, match=r"main_mclss_2Branch_cosine\.py .*save_directory=a"):
         require_files(config, ("resume",), "mains/main_sclss_2Branch_finetune")
     with pytest.raises(UserError, match=r"main_mclss_cross_entropy_v3\.py"):
         require_files(config, ("resume",), "mains/main_mclss_2Branch_cosine")
@@ -47,7 +47,7 @@ def test_missing_start_names_the_stage_before(write):
     with pytest.raises(UserError) as error:
         require_files(config, ("resume",), "mains_exp/main_sclss_Joint_finetune")
     made = "cp ckpts/b/model_best.pth.tar ckpts/b/model_best_17.pth.tar"
-    assert f"save_directory=ckpts/b && {made}`" in str(error.value)
+    assert f"save_directory=b && {made}`" in str(error.value)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

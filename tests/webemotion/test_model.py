@@ -72,3 +72,8 @@ def test_without_a_network_the_way_out_is_told(monkeypatch):
         start_from_imagenet(build_network("resnet18", 3), "resnet18", None)
     with pytest.raises(UserError, match="no ImageNet weights of resnet10"):
         start_from_imagenet(build_network("resnet10", 3), "resnet10", None)
+
+
+def test_the_three_branch_network_takes_its_published_keywords():
+    model = build_network("resnet_3branch_50", 4, word_dim=7, basic_classes=3, trunk="resnet10")
+    assert (model.proj.out_features, model.fc_aux.out_features) == (7, 3)

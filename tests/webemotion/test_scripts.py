@@ -41,7 +41,7 @@ SMALL = WORDS | {
     "train_file": f"{WEB}/small/train_full_tag.pkl",
     "val_file": f"{WEB}/small/test.pkl",
     "trainloader": "image_cls_text_textembed_train",
-    "text_ckpt": "models/transformed12.pth.tar",
+    "text_ckpt": "models/deeper12.pth.tar",
 }
 EMOTION = {
     "num_classes": 8,
@@ -59,7 +59,7 @@ OLDER = {
         "name": "singlelabel",
         "args": {
             "data_dir": f"{WEB}/Deepemotion/images",
-            "annotation_file": f"{WEB}/Deepemotion/z_data/{{}}_8.pkl",
+            "annotation_file": "older/{}_8.pkl",
         },
     },
 }
@@ -141,7 +141,7 @@ def start(world, script) -> Path:
         "joint": TEXT | {"arch": "resnet_joint_50", "text_ckpt": "models/model_best.pth.tar"},
     }
     for kind, name in heads.items():
-        out = ("--set", f"save_directory=ckpts/{kind}", "--max_steps", "1")
+        out = ("--set", f"save_directory={kind}", "--max_steps", "1")
         seen = script(name, configs[kind], (*TINY, *out), world)
         assert seen.code == 0, seen.err
     for config in FITTING:
@@ -160,7 +160,7 @@ def start(world, script) -> Path:
 def test_two_steps(start, script, rows, name, config):
     given = OWN[name] if config is None else str(PACKAGE / f"scripts/{config}.json")
     task, out = SCRIPTS[name].task, start / "out"
-    extra = ["--set", "save_directory=out"]
+    extra = ["--set", "save_directory=../out"]
     if task != "train":
         importlib.import_module(f"webemotion.{task}")
     if config and json.loads(Path(given).read_text())["pretrained"]:

@@ -24,7 +24,7 @@ CONFIG = {
     "epochs": 1,
     "workers": 0,
     "lr": 0.01,
-    "save_directory": "out",
+    "save_directory": "../out",
 }
 
 

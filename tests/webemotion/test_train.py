@@ -69,7 +69,7 @@ def train(place, script):
     """``train(name, config, *flags)`` in a folder ``out`` that goes away."""
 
     def run(name, config, *flags):
-        return script(name, config | {"save_directory": "out"}, (*FLAGS, *flags), place)
+        return script(name, config | {"save_directory": "../out"}, (*FLAGS, *flags), place)
 
     yield run
     for folder in ("out", "other"):
@@ -106,7 +106,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(place, train, assert_same):
     whole = checkpoint.load(place / "out/last.ckpt")
     shutil.move(place / "out", place / "other")
     stopped = train(TRANSFER, config, "--stop_after_epoch", "1")
-    assert "--resume out" in stopped.out
+    assert "--resume ckpts/../out" in stopped.out
     seen = train(TRANSFER, config, "--resume", "out")
     assert seen.code == 0, seen.err
     assert_same(checkpoint.load(place / "out/last.ckpt"), whole)
@@ -120,17 +120,22 @@ def test_a_published_training_goes_on_at_the_base_rate(place, train, rows):
     assert train(V3, config).code == 0
     assert [row["lr"] for row in rows(place / "out")] == pytest.approx([0.01, 0.001])
     shutil.move(place / "out", place / "other")
-    more = config | {"epochs": 4, "resume": "other/checkpoint_0001.pth.tar"}
-    assert train(V3, more).code == 0
-    later = rows(place / "out")
+    more = config | {"epochs": 4, "resume": "other/checkpoint_0001.pth.tar", "ID": "plain"}
+    seen = train(V3, more)
+    assert seen.code == 0, seen.err
+    (ours,) = (place / "other").glob("plain-*")
+    later = rows(ours)
     assert [row["epoch"] for row in later] == [3, 4]
     assert [row["lr"] for row in later] == pytest.approx([0.01, 0.001])
-    shutil.rmtree(place / "out")
-    assert train(V3, more, "--keep_schedule").code == 0
-    assert [row["lr"] for row in rows(place / "out")] == pytest.approx([0.001, 0.001])
-    assert train(V3, more, "--keep_schedule", "--overwrite", "--stop_after_epoch", "3").code == 0
-    assert train(V3, more, "--keep_schedule", "--resume", "out").code == 0
-    assert [row["lr"] for row in rows(place / "out")] == pytest.approx([0.001, 0.001])
+    assert rows(place / "other") != later  # the records of the earlier run stay
+    theirs = {path.name for path in (place / "other").glob("*.tar")}
+    assert theirs == {f"checkpoint_000{k}.pth.tar" for k in range(4)} | {"model_best.pth.tar"}
+    assert len(list((place / "other").glob("log-*.txt"))) == 2 and not list(ours.glob("*.tar"))
+    kept = (more | {"ID": "kept"}, "--keep_schedule")
+    assert train(V3, *kept, "--stop_after_epoch", "3").code == 0
+    (ours,) = (place / "other").glob("kept-*")
+    assert train(V3, *kept, "--resume", str(ours)).code == 0
+    assert [row["lr"] for row in rows(ours)] == pytest.approx([0.001, 0.001])
     refused = train(V3, more | {"epochs": 2}, "--overwrite")
     assert "nothing is left to train" in refused.err
 
@@ -138,13 +143,15 @@ def test_a_published_training_goes_on_at_the_base_rate(place, train, rows):
 def test_weights_alone_begin_a_training(place, train, rows):
     assert train(V3, TAGS | {"epochs": 1}).code == 0
     state = read(place / "out/checkpoint_0000.pth.tar")["state_dict"]
-    for held in (state, {"state_dict": state, "optimizer": {}}):
-        shutil.rmtree(place / "out", ignore_errors=True)
-        torch.save(held, place / "bare.pth.tar")
-        seen = train(V3, TAGS | {"epochs": 1, "resume": "bare.pth.tar"})
+    for number, held in enumerate((state, {"state_dict": state, "optimizer": {}})):
+        (place / "other").mkdir(exist_ok=True)
+        torch.save(held, place / "other/bare.pth.tar")
+        changes = {"epochs": 1, "resume": "other/bare.pth.tar", "ID": f"run{number}"}
+        seen = train(V3, TAGS | changes)
         assert seen.code == 0, seen.err
         assert "its weights are taken, and the training begins at start_epoch" in seen.err
-        assert [row["epoch"] for row in rows(place / "out")] == [1]
+        (ours,) = (place / "other").glob(f"run{number}-*")
+        assert [row["epoch"] for row in rows(ours)] == [1]
 
 
 def test_evaluation_alone_trains_nothing(place, train):

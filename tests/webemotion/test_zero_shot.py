@@ -115,7 +115,7 @@ def networks(world):
 
 def config(more: dict) -> dict:
     base = {"arch": "resnet_2branch_50", "num_classes": 12, "resume": "models/branch.pth.tar"}
-    base |= {"tag_embeddings": "models/Embeddings/Key690_BN.pkl", "save_directory": "out_zero"}
+    base |= {"tag_embeddings": "models/Embeddings/Key690_BN.pkl", "save_directory": "../out_zero"}
     return {**base, **SMALL, **more}
 
 
@@ -125,7 +125,9 @@ def test_emotic_scripts(world, networks, script, name):
     assert seen.code == 0, seen.err
     report = json.loads((world / "out_zero/zero_shot.json").read_text())
     assert report["script"] == name and report["drawn"] and "DRAWN STAND-IN" in seen.out
-    assert report["images"] == len(lists.read_list(world / f"{EMOTIC}/test.pkl"))
+    whole = SCRIPTS[name].variant.whole
+    listed = lists.read_list(world / f"{EMOTIC}/test{'_whole' if whole else ''}.pkl")
+    assert report["images"] == len(listed)
     (written,) = (world / "out_zero").glob("log-*.txt")
     assert "tensors loaded" in written.read_text()
     told = json.loads((world / "out_zero/config.json").read_text())
@@ -173,14 +175,14 @@ def test_perfect_projection_finds_every_class(world, script, tmp_path, monkeypat
 )
 def test_mistakes_are_told(world, networks, script, more, told):
     name = f"mains/{PREFIX}EMOTIC_SingleEmotion_Full_WordAvg"
-    seen = script(name, config({**CROPS, "save_directory": "none", **more}), cwd=world)
+    seen = script(name, config({**CROPS, "save_directory": "../none", **more}), cwd=world)
     assert seen.code == 2 and told in seen.err, seen.err
     assert not (world / "none").exists()
 
 
 def test_there_is_no_training_to_go_on_with(world, networks, script):
     name = f"mains/{PREFIX}EMOTIC_SingleEmotion_Full_WordAvg"
-    seen = script(name, config({"save_directory": "none"}), ("--resume", "out_zero"), world)
+    seen = script(name, config({"save_directory": "../none"}), ("--resume", "out_zero"), world)
     assert seen.code == 2 and "trains nothing" in seen.err
     assert not (world / "none").exists()
 

@@ -36,8 +36,9 @@ def _parser() -> Parser:
     _out(tags, "folder of train.* and test.*")
 
     fetch = command(_download, "download", "fetch images from links, politely; may be gone on with")
-    fetch.add_argument("--links", type=Path, required=True, help="URL, or path<TAB>URL, a line")
-    fetch.add_argument("--out", type=Path, required=True, help="folder of the images")
+    text = "URL, or path<TAB>URL, a line; or a released pickle of image -> annotation with its URL"
+    fetch.add_argument("--links", "-i", type=Path, required=True, help=text)
+    fetch.add_argument("--out", "-t", type=Path, required=True, help="folder of the images")
     fetch.add_argument("--preview", action="store_true", help="fetch the previews of 240 pixels")
     manners = fetch.add_argument_group("manners")
     add_settings(download.Manners, manners, manners)

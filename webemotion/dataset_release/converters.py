@@ -52,17 +52,18 @@ def convert(name: str, source: Path) -> ImageLists:
 
 
 def convert_emotic(source: Path, crops: Path) -> ImageLists:
-    """Cut every person out, and list the crops with their categories.
+    """Cut every person out, and list the crops, and the images of one person, with categories.
 
-    A crop is ``<split>/<image's name>_<number>.png``; existing files are left as they are, so that
-    an interrupted conversion goes on.
+    A crop is ``<split>/<image's name>_<number>`` with the image's extension; existing files are
+    left as they are, so that an interrupted conversion goes on.
 
     Args:
         source: holds ``Annotations.mat`` and ``emotic/``.
         crops: folder of the crops.
 
     Returns:
-        Split -> entries ``path, [category numbers]``.
+        Split -> entries ``path, [category numbers]``; ``<split>_whole`` -> the same of whole
+        images, relative to the download's folder of images.
 
     Raises:
         UserError: the download is not there or of another form, or an image is missing.
@@ -73,21 +74,23 @@ def convert_emotic(source: Path, crops: Path) -> ImageLists:
         raise UserError(f"there is no EMOTIC at {source}: {emotic.HELP}")
     out: ImageLists = {}
     for split, images in emotic.read_splits(file).items():
-        entries = out.setdefault(split, [])
+        entries, whole = out.setdefault(split, []), out.setdefault(f"{split}_whole", [])
         empty = 0
-        for image in tqdm(images, desc=f"cropping {split}", unit="image", disable=None):
+        for shown in tqdm(images, desc=f"cropping {split}", unit="image", disable=None):
             try:
-                path = base / str(image.folder) / str(image.filename)
-                people = [emotic.read_person(p) for p in np.atleast_1d(image.person)]
+                path = base / str(shown.folder) / str(shown.filename)
+                people = [emotic.read_person(p) for p in np.atleast_1d(shown.person)]
             except (AttributeError, ValueError) as error:
                 raise UserError(f"{file}: an entry is of another form ({error}).") from None
-            whole = open_rgb(str(path))
+            if len(people) == 1 and people[0][1]:
+                whole.append(Entry(path.relative_to(base).as_posix(), sorted(people[0][1])))
+            image = open_rgb(str(path))
             for k, (box, labels, _) in enumerate(people):
-                crop = _crop(whole, box)
+                crop = _crop(image, box)
                 if crop is None or not labels:
                     empty += 1
                     continue
-                name = f"{split}/{path.stem}_{k}.png"
+                name = f"{split}/{path.stem}_{k}{path.suffix}"
                 _save(crop, crops / name)
                 entries.append(Entry(name, sorted(labels)))
         if empty:
@@ -107,4 +110,4 @@ def _save(crop: Image.Image, path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        crop.save(part, format="PNG")
+        crop.save(part, format=Image.registered_extensions().get(path.suffix.lower(), "PNG"))

@@ -42,7 +42,14 @@ class Manners:
         max_bytes: a larger file is refused.
     """
 
-    threads: int = setting(4, "requests under way at once", type=number(int, 1, 16))
+    threads: int = setting(
+        4,
+        "requests under way at once",
+        *("--threads", "-n"),
+        type=number(int, 1, 16),
+        nargs="?",
+        const=4,
+    )
     rate: float = setting(5.0, "requests a second at most", type=number(float, 0.01, 50))
     tries: int = setting(3, "requests for one image at most", type=number(int, 1, 10))
     timeout: float = setting(20.0, "seconds of silence that fail", type=number(float, 0.1))

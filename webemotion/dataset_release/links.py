@@ -7,9 +7,11 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from common.cli import UserError
+from common.data import pickles
 from common.datasets.readers.lists import read_lines
 
 PREVIEW = "240"
+ANNOTATIONS = "a dictionary image -> annotation, or a list, with a link in every annotation"
 SCHEMES = ("http://", "https://")
 
 
@@ -32,9 +34,10 @@ def preview_url(url: str) -> str:
 
 
 def read_links(path: Path, preview: bool = False) -> list[Link]:
-    """Read a list of links: a line ``URL``, or ``path<TAB>URL`` or ``path,URL``.
+    """Read a list of links: a line ``URL``, or ``path<TAB>URL`` or ``path,URL``; or a pickle.
 
-    Without a path, an image is called like the last part of its URL.
+    Without a path, an image is called like the last part of its URL. Image number i of a pickle
+    (from 0), as released, is called ``<i // 10000, six digits>/<its name><the URL's extension>``.
 
     Args:
         path: the list.
@@ -45,7 +48,8 @@ def read_links(path: Path, preview: bool = False) -> list[Link]:
             or two links to one path.
     """
     links: dict[str, Link] = {}
-    for number, line in read_lines(path, "the list of links"):
+    lines = _annotated(path) if path.suffix == ".pkl" else read_lines(path, "the list of links")
+    for number, line in lines:
         if line.startswith("#"):
             continue
         link = _link(_cells(line), f"{path}, line {number}", preview)
@@ -55,6 +59,25 @@ def read_links(path: Path, preview: bool = False) -> list[Link]:
     if not links:
         raise UserError(f"the list of links {path} is empty; expected a URL a line.")
     return list(links.values())
+
+
+def _annotated(path: Path) -> list[tuple[int, str]]:
+    """The lines ``path<TAB>URL`` that a pickle of image -> annotation stands for."""
+    held = pickles.load(path, ANNOTATIONS)
+    pairs = held.items() if isinstance(held, dict) else enumerate(held)
+    lines = []
+    for k, (name, told) in enumerate(pairs):
+        cells = [*told.values()] if isinstance(told, dict) else [told]
+        cells = told if isinstance(told, list | tuple) else cells
+        url = next((c for c in cells if isinstance(c, str) and c.startswith(SCHEMES)), None)
+        if url is None:
+            raise UserError(f"{path}, entry {k + 1} has no link; expected {ANNOTATIONS}.")
+        if not isinstance(held, dict):  # a list: the name stands beside the link
+            name = told.get("id", name) if isinstance(told, dict) else cells[0]
+        suffix = PurePosixPath(urlsplit(url).path).suffix
+        stem = str(name).removesuffix(suffix)
+        lines.append((k + 1, f"{k // 10000:06d}/{stem}{suffix}\t{url}"))
+    return lines
 
 
 def _cells(line: str) -> list[str]:

@@ -12,7 +12,7 @@ from common.cli import UserError
 from common.engine import checkpoint
 from common.engine.trainer import Callback, Trainer
 
-LAST_LAYERS = ("fc2.weight", "fc.weight")
+LAST_LAYERS = ("fc2", "fc")
 DICTIONARIES = ("tag2idx", "idx2tag")
 
 
@@ -41,7 +41,8 @@ class TextCheckpoint:
     @property
     def classes(self) -> int:
         """C: outputs of its last layer; 0 where it has none with classes."""
-        return next((len(self.state_dict[n]) for n in LAST_LAYERS if n in self.state_dict), 0)
+        state = self.state_dict
+        return next((len(state[f"{n}.weight"]) for n in LAST_LAYERS if f"{n}.weight" in state), 0)
 
 
 def save(path: Path, model: nn.Module, tag2idx: Mapping[str, int], **more) -> None:
@@ -66,12 +67,12 @@ def load(path: str | Path) -> TextCheckpoint:
     if lacking:
         raise UserError(
             f"the text checkpoint {path} has no {' and no '.join(lacking)}, so its word numbers "
-            "mean nothing; expected state_dict, tag2idx and idx2tag. Train one with "
+            "mean nothing; expected model (or state_dict), tag2idx and idx2tag. Train one with "
             f"`python -m webemotion.text.train --train_file LIST --out {path}`."
         )
-    weights = state.get("state_dict")
+    weights = state.get("state_dict", state.get("model"))
     if not isinstance(weights, dict) or not weights:
-        raise UserError(f"the text checkpoint {path} has no state_dict.")
+        raise UserError(f"the text checkpoint {path} has no state_dict and no model.")
     return TextCheckpoint(
         {name.removeprefix("module."): value for name, value in weights.items()},
         {str(tag): int(number) for tag, number in state["tag2idx"].items()},
@@ -81,10 +82,11 @@ def load(path: str | Path) -> TextCheckpoint:
 
 
 def load_into(model: nn.Module, text: TextCheckpoint, source: str | Path) -> list[str]:
-    """Load the weights whose names the model has; layers that only one of the two has are left.
+    """Load the weights whose names the model has; a classifier's last layer may be left.
 
     Raises:
-        UserError: a shared name has another shape, or the model's word table is not in the file.
+        UserError: a shared name has another shape, the model's word table is not in the file, or
+            the file has a further layer, so that it is of another model.
 
     Returns:
         Names of the model that the file lacks.
@@ -99,19 +101,33 @@ def load_into(model: nn.Module, text: TextCheckpoint, source: str | Path) -> lis
             )
     if "embedding.weight" in own and "embedding.weight" not in shared:
         raise UserError(f"{source} holds no word table (embedding.weight); it is no text model.")
+    layers = {*LAST_LAYERS, *(name.split(".")[0] for name in own)}
+    surplus = [name for name in text.state_dict if name.split(".")[0] not in layers]
+    if surplus:
+        raise UserError(
+            f"{source} is of another text model: it has {', '.join(surplus[:4])} beside what is "
+            "read. Use the model that the script asks for."
+        )
     model.load_state_dict(shared, strict=False)
     return [name for name in own if name not in shared]
 
 
 class KeepBest(Callback):
-    """Writes the text checkpoint of the best epoch so far."""
+    """Writes the text checkpoint of the best epoch so far.
 
-    def __init__(self, path: Path, tag2idx: dict[str, int], arch: str):
-        self.path, self.tag2idx, self.arch = path, tag2idx, arch
+    Args:
+        path, tag2idx, arch: of the file.
+        ties: an epoch that equals the best one is a best one too.
+    """
+
+    def __init__(self, path: Path, tag2idx: dict[str, int], arch: str, ties: bool):
+        self.path, self.tag2idx, self.arch, self.ties = path, tag2idx, arch, ties
 
     def on_evaluated(self, trainer: Trainer, results: dict, is_best: bool) -> None:
         """Called every epoch."""
-        if is_best:
+        metric = trainer.recipe.metric
+        best = max((row["test"][metric] for row in trainer.history), default=0)
+        if results["test"][metric] > best or (self.ties and is_best):
             more = {"arch": self.arch, "epoch": trainer.progress.epoch + 1}
             save(self.path, trainer.method.model, self.tag2idx, **more)
 

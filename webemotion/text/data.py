@@ -82,11 +82,12 @@ class Sentences(Dataset):
 
 
 def hold_out(
-    entries: Sequence[Entry], num_classes: int, number: int | None
+    entries: Sequence[Entry], num_classes: int, number: int | None, shuffled: bool = True
 ) -> tuple[list[Entry], list[Entry]]:
     """(train, validation): shuffled by Python's generator seeded 0, the first ones held out.
 
     Args:
+        shuffled: False holds the list's first ones out, as the published loader of ``dan`` does.
         number: how many; None: as published, and a tenth where the list is too short for that.
 
     Raises:
@@ -107,7 +108,7 @@ def hold_out(
             f"{wanted} of {len(entries)} sentences cannot be held out; give another --val_count or "
             "a longer list."
         )
-    kept, held = train_val_split(len(entries), wanted)
+    kept, held = train_val_split(len(entries), wanted, shuffled=shuffled)
     return [entries[k] for k in kept], [entries[k] for k in held]
 
 
@@ -128,7 +129,7 @@ def read(args, given_flags: GivenFlags) -> Corpus:
     if args.val_file:
         val, _ = _read(args.val_file, args, tag2idx)
     else:
-        train, val = hold_out(train, args.num_classes, args.val_count)
+        train, val = hold_out(train, args.num_classes, args.val_count, args.family != "dan")
     drawn = lists.is_drawn(args.train_file)
     name, other = args.train_file.name, (args.val_file or args.train_file).name
     return Corpus(Listed(train, name, drawn), Listed(val, other, drawn), tag2idx=tag2idx)

@@ -28,7 +28,7 @@ def read_dictionary(
     """
     if path is None:
         return _from_words(entries, source)
-    held = plain_files.read_dictionary(path, "words; expected word -> number")
+    held = plain_files.read_dictionary(path, "words; expected word -> number", "tag2idx", "idx2tag")
     pairs = {(w, n) if isinstance(n, int) else (n, w) for w, n in held.items()}
     try:
         words = {str(word): int(number) for word, number in pairs}

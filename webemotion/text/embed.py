@@ -7,6 +7,7 @@ alphabetical order, so that label numbers and class numbers agree where all clas
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,13 @@ import torch
 from common.cli import UserError, command, log_to
 from common.data import pickles
 from common.datasets.readers.lists import read_lines
+from webemotion.class_names import stockemotion690
 from webemotion.text import checkpoint, models
 from webemotion.text.dictionary import read_dictionary
 
+log = logging.getLogger(__name__)
+
+PUBLISHED_WORDS = "690"  # the emotion tags, in class order: alphabetical
 OUTPUTS = ("hidden", "bn", "avg")
 
 
@@ -68,6 +73,10 @@ def _model(text: checkpoint.TextCheckpoint) -> models.SentenceModel:
 def _words(args, text: checkpoint.TextCheckpoint) -> list[str]:
     if args.words is None:
         return sorted(text.tag2idx)
+    if str(args.words) == PUBLISHED_WORDS:
+        known = [word for word in stockemotion690() if word in text.tag2idx]
+        log.info("%d of the 690 emotion tags are in the text model's dictionary", len(known))
+        return known
     if args.words.suffix == ".txt":
         return sorted({line for _, line in read_lines(args.words, "the list of words")})
     return sorted(read_dictionary(args.words, [], args.words))
@@ -80,7 +89,7 @@ def main(argv: list[str]) -> int:
     add = parser.add_argument
     add("--text_ckpt", type=Path, required=True, help="checkpoint of a text model")
     add("--out", type=Path, required=True, help="pickle to write, e.g. Embeddings/Key690_BN.pkl")
-    add("--words", type=Path, help="a word a line (.txt), or a dictionary; default: all")
+    add("--words", type=Path, help="690, a word a line (.txt), or a dictionary; default: all")
     add("--output", choices=OUTPUTS, help="which embedding; default: fc1's, else the batch norm's")
     args = parser.parse_args(argv)
     log_to()

@@ -23,7 +23,7 @@ from webemotion.text.checkpoint import KeepBest
 from webemotion.text.data import Corpus, Sentences, read
 from webemotion.text.method import TextClassifier, TextEvaluator
 from webemotion.text.options import COMMAND, build_parser
-from webemotion.text.vectors import read_vectors, word_table
+from webemotion.text.vectors import SPREAD, V2_SPREAD, read_vectors, word_table
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ def build_model(args, tag2idx: dict[str, int]) -> models.SentenceModel:
     if args.feature_l2 and args.word_dim != args.filter_dim:
         raise UserError("--feature_l2 needs --filter_dim equal to --word_dim.")
     if args.word_vectors:
-        table = word_table(tag2idx, read_vectors(args.word_vectors), args.word_dim, args.seed)
+        spread = V2_SPREAD if args.family == "v2" else SPREAD
+        given = read_vectors(args.word_vectors)
+        table = word_table(tag2idx, given, args.word_dim, args.seed, spread)
         model.embedding.weight.data.copy_(torch.from_numpy(table))
     elif static:
         log.warning("the word vectors are random and stay so; give --word_vectors or --train_words")
@@ -92,15 +94,17 @@ def build(args, corpus: Corpus, device: torch.device) -> Parts:
     )
     optimizer = torch.optim.Adadelta((p for p in model.parameters() if p.requires_grad), args.lr)
     milestones = milestones_of(args.lr_schedule, "--lr_schedule")
+    newer = args.family == "v2"
+    metric, form = "top1" if newer else "hits", f"{args.family}/{args.model}"
     judged = eval_loader(Sentences(corpus.test, *sizes, 0), args.batch_size, workers=0)
     return Parts(
         TextClassifier(model, args.feature_l2),
         optimizer,
         {"sentences": stream},
-        Recipe(args.epochs, stream.steps, clip=args.clip, metric="hits", schedule_per="epoch"),
+        Recipe(args.epochs, stream.steps, clip=args.clip, metric=metric, schedule_per="epoch"),
         torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, 0.1),
         {"test": TextEvaluator(judged)},
-        callbacks=(KeepBest(args.out, corpus.tag2idx, f"{args.family}/{args.model}"),),
+        callbacks=(KeepBest(args.out, corpus.tag2idx, form, ties=not newer),),
     )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,8 +23,9 @@ from webemotion.text.dictionary import read_dictionary
 
 log = logging.getLogger(__name__)
 
+EPOCHS, LEAST = 10, 100
 GENSIM = (".bin", ".txt", ".vec", ".gz")
-SPREAD = 0.25
+SPREAD, V2_SPREAD = 0.25, 0.01  # of words without a vector: the older modules, and v2
 
 
 def read_vectors(path: str | Path) -> dict[str, np.ndarray]:
@@ -66,24 +69,34 @@ def _gensim(module: str, purpose: str):
 
 
 def train_vectors(
-    sentences: Sequence[Sequence[str]], dim: int = 300, epochs: int = 5, seed: int = 0
+    sentences: Sequence[Sequence[str]],
+    dim: int = 300,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    least: int = LEAST,
 ) -> dict[str, np.ndarray]:
-    """word2vec (skip-gram) vectors of every word that occurs, float32 [dim], by gensim 4.
+    """word2vec (skip-gram, 15 negative words) vectors, float32 [dim], by gensim 4.
 
     Args:
-        sentences: words per sentence; the whole sentence is a word's context.
+        sentences: words per sentence, which are shuffled; the whole sentence is a word's context.
         seed: with one worker, the same seed gives the same vectors.
+        least: how often a word must occur.
 
     Raises:
-        UserError: gensim is not installed.
+        UserError: gensim is not installed, or no word occurs so often.
     """
     models = _gensim("gensim.models", "training word vectors")
-    window = max(len(sentence) for sentence in sentences)
+    counts = Counter(word for sentence in sentences for word in sentence)
+    if max(counts.values(), default=0) < least:
+        raise UserError(f"no word occurs {least} times; give a lower --min_count.")
+    sentences = [list(sentence) for sentence in sentences]
+    random.Random(seed).shuffle(sentences)
     model = models.Word2Vec(
-        [list(sentence) for sentence in sentences],
+        sentences,
         vector_size=dim,
-        window=window,
-        min_count=1,
+        window=max(map(len, sentences)),
+        min_count=least,
+        negative=15,
         sg=1,
         workers=1,
         epochs=epochs,
@@ -93,17 +106,21 @@ def train_vectors(
 
 
 def word_table(
-    tag2idx: Mapping[str, int], vectors: Mapping[str, np.ndarray], dim: int, seed: int = 0
+    tag2idx: Mapping[str, int],
+    vectors: Mapping[str, np.ndarray],
+    dim: int,
+    seed: int = 0,
+    spread: float = SPREAD,
 ) -> np.ndarray:
     """Rows of a text model's word table: float32 [vocabulary + 2, dim].
 
-    A word without a vector, and the unknown word, are drawn from U(−0.25, 0.25); the last row, the
-    padding, is 0.
+    A word without a vector, and the unknown word, are drawn from U(−spread, spread); the last row,
+    the padding, is 0.
 
     Raises:
         UserError: the vectors have another length than `dim`.
     """
-    table = np.random.default_rng(seed).uniform(-SPREAD, SPREAD, (len(tag2idx) + 2, dim))
+    table = np.random.default_rng(seed).uniform(-spread, spread, (len(tag2idx) + 2, dim))
     filled = 0
     for word, number in tag2idx.items():
         vector = vectors.get(word)
@@ -125,7 +142,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--tag2idx", type=Path, help="dictionary word -> number of the tags")
     parser.add_argument("--out", type=Path, required=True, help="pickle to write")
     parser.add_argument("--word_dim", type=count, default=300, help="length of a vector")
-    parser.add_argument("--epochs", type=count, default=5, help="passes over the sentences")
+    parser.add_argument("--epochs", type=count, default=EPOCHS, help="passes over the sentences")
+    parser.add_argument("--min_count", type=count, default=LEAST, help="least number of a word")
     parser.add_argument("--seed", type=at_least_0, default=0, help="of the training")
     args = parser.parse_args(argv)
     log_to()
@@ -135,7 +153,8 @@ def main(argv: list[str]) -> int:
     words = read_dictionary(args.tag2idx, entries, args.train_file)
     names = {number: word for word, number in words.items()}
     sentences = [[names[t] if isinstance(t, int) else t for t in e.tags or ()] for e in entries]
-    vectors = train_vectors([s for s in sentences if s], args.word_dim, args.epochs, args.seed)
+    how = (args.word_dim, args.epochs, args.seed, args.min_count)
+    vectors = train_vectors([s for s in sentences if s], *how)
     pickles.save(vectors, args.out)
     print(f"{len(vectors)} word vectors written to {args.out}")
     return 0

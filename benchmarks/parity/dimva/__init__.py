@@ -1,5 +1,5 @@
 """Adapters of the dimva kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.dimva import adapters, training
+from benchmarks.parity.dimva import adapters, command, training
 
-__all__ = ["adapters", "training"]
+__all__ = ["adapters", "command", "training"]

@@ -1,5 +1,5 @@
 """Adapters of the webemotion kinds: arrays in, the code that training runs, arrays out."""
 
-from benchmarks.parity.webemotion import lists, models, steps, text, training, zero_shot
+from benchmarks.parity.webemotion import command, lists, models, steps, text, training, zero_shot
 
-__all__ = ["lists", "models", "steps", "text", "training", "zero_shot"]
+__all__ = ["command", "lists", "models", "steps", "text", "training", "zero_shot"]

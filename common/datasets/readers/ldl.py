@@ -65,7 +65,7 @@ def read_truths(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
         if lacking:
             raise UserError(f"{path} has no column {', '.join(lacking)}; expected all eight.")
         names = frame[next(c for c in frame.columns if c not in emotions)]
-        votes = _votes(frame, path, names, emotions)
+        votes = _votes(frame, path, emotions)
         table, missing = listed_table(
             name,
             path,
@@ -75,7 +75,7 @@ def read_truths(name: str, root: Path, emotions: tuple[str, ...]) -> Manifest:
             dist=list(votes),
         )
         tables.append(table)
-        notes += missing
+        notes += [*missing, *_without_votes(votes, path)]
     table = pd.concat(tables, ignore_index=True).sort_values("path", ignore_index=True)
     if "all" in files:
         table, note = with_own_split(table, name)
@@ -105,7 +105,7 @@ def read_votes(
 
     Raises:
         UserError: missing folder, CSV or column; an image without row; votes that are negative, no
-            numbers, or all zero. Rows without image are left out and counted.
+            numbers. Rows without image are left out and counted; rows without votes are counted.
     """
     root = Path(root)
     hint = (
@@ -133,7 +133,8 @@ def read_votes(
     named = next((c for c in IMAGE if c in others), others[0])
     frame, notes = with_images(frame, named, split_of, path, stem_key)
     names = frame[named]
-    votes = _votes(frame, path, names, emotions)
+    votes = _votes(frame, path, emotions)
+    notes += _without_votes(votes, path)
     images = match_images(names, split_of, path, stem_key)
     table = pd.DataFrame(
         {
@@ -148,18 +149,16 @@ def read_votes(
     return Manifest(name, Path("/"), emotions, table, drawn, notes, form="configuration")
 
 
-def _votes(
-    frame: pd.DataFrame, path: Path, names: pd.Series, emotions: tuple[str, ...]
-) -> np.ndarray:
-    """int64 or float64 [n, 8], no row all zero."""
+def _votes(frame: pd.DataFrame, path: Path, emotions: tuple[str, ...]) -> np.ndarray:
+    """int64 or float64 [n, 8]."""
     votes = np.stack([numbers(frame[e], path, 0, np.inf) for e in emotions], axis=1)
-    empty = np.flatnonzero(votes.sum(axis=1) == 0)
-    if len(empty):
-        raise UserError(
-            f"{path}, line {frame.index[empty[0]]}: all votes of {names.iloc[empty[0]]!r} are "
-            "zero, so it has no emotion; remove the line and its image."
-        )
     return votes.astype(np.int64) if (votes == np.rint(votes)).all() else votes
+
+
+def _without_votes(votes: np.ndarray, path: Path) -> list[str]:
+    """A note on rows whose votes are all zero, which are read as equal votes for every emotion."""
+    number = int((votes.sum(axis=1) == 0).sum())
+    return [f"{path} has no vote for {number} image(s): all emotions count alike"] if number else []
 
 
 def _config(root: Path, hint: str) -> Path:

@@ -225,6 +225,8 @@ def read_entries(file: Path) -> list[Entry]:
     if {".pkl", ".pickle"} & {part.lower() for part in file.suffixes}:  # also list.pkl.keep
         raw = pickles.load(file, "a list of [path, label] or [path, [labels]]")
         raw = raw.tolist() if isinstance(raw, np.ndarray) else raw
+        if isinstance(raw, dict) and all(isinstance(of, list | tuple) for of in raw.values()):
+            raw = [[path, label] for label, paths in raw.items() for path in paths]
         entries = list(raw) if isinstance(raw, list | tuple) else [raw]
         rows = [_entry(e, file, k) for k, e in enumerate(entries, start=1)]
     elif suffix in (".jsonl", ".ndjson"):
@@ -274,6 +276,23 @@ def _entry(entry: Any, file: Path, number: int) -> Entry:
     return Entry(*entry[:3])
 
 
+NUMBERED = re.compile(
+    r"(?P<name>.*\.[a-z]{2,4}|\S.*?)[\s,]+(?P<label>[0-9]{1,6})([\s,]+\S+)?", re.ASCII | re.I
+)
+"""``name label`` and perhaps a third column; the name may hold blanks and ends with its ending."""
+
+
+def numbered_classes(*files: Path) -> tuple[str, ...]:
+    """``0``, ``1``, … up to the largest label of some lists, as the names of their classes.
+
+    Raises:
+        UserError: see :func:`read_numbered`.
+    """
+    any_label = range(1_000_000)
+    number = 1 + max(int(read_numbered(file, any_label)["label"].max()) for file in files)
+    return tuple(map(str, range(number)))
+
+
 def read_numbered(file: Path, classes: Sequence[str], first: int = 0) -> pd.DataFrame:
     """Lines ``name label …`` of a label list.
 
@@ -291,14 +310,13 @@ def read_numbered(file: Path, classes: Sequence[str], first: int = 0) -> pd.Data
     rows = []
     last = first + len(classes) - 1
     for number, line in read_lines(file, "the label list"):
-        words = line.replace(",", " ").split()
-        label = int(words[1]) if len(words) in (2, 3) and words[1].isdigit() else None
-        if label is None or not first <= label <= last:
+        found = NUMBERED.fullmatch(line.strip())
+        if found is None or not first <= int(found["label"]) <= last:
             raise UserError(
                 f"{file}, line {number}: '{line}' is not 'file label' with a label from "
                 f"{first} to {last}."
             )
-        rows.append((words[0], label - first))
+        rows.append((found["name"], int(found["label"]) - first))
     if not rows:
         raise UserError(f"the label list {file} is empty; expected 'file label' lines.")
     return pd.DataFrame(rows, columns=["name", "label"]).astype({"label": "int64"})

@@ -7,7 +7,8 @@ and ``age``, and outside train an annotation per annotator and ``combined_catego
 inside the box follows from the first category; the scene around it does not.
 
 Beside it stand what training reads: every person's box as an image below ``crops/``, and the lists
-``{train,val,test}.pkl`` of ``[path, [category numbers, alphabetical from 0]]``.
+``{train,val,test}.pkl`` of ``[path, [category numbers, alphabetical from 0]]``; and the same of the
+whole images that show one person, ``{train,val,test}_whole.pkl``, with paths below ``emotic/``.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
     """Write ``emotic/<place>/…`` and ``Annotations.mat``; returns persons per first category."""
     annotations, shown = {}, {}
     for split, full in SIZES.items():
-        rows, names, entries = [], [], []
+        rows, names, entries, whole = [], [], [], []
         numbers = range(scaled(full, scale, LEAST))
         for k in tqdm(numbers, desc=f"drawing emotic {split}", unit="image", disable=None):
             rng = generator(seed, "emotic", split, k)
@@ -51,7 +52,9 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
             path.parent.mkdir(parents=True, exist_ok=True)
             scene = _draw(people, rng, size)
             scene.save(path, compress_level=1)
-            entries += _save_crops(folder / "crops", f"{split}/{Path(file).stem}", scene, people)
+            cut = _save_crops(folder / "crops", f"{split}/{Path(file).stem}", scene, people)
+            entries += cut
+            whole += [[f"{place}/{file}", cut[0][1]]] if len(people) == 1 else []
             row = {"filename": file, "folder": place, "original_database": {"name": "drawn"}}
             row["image_size"] = {"n_row": scene.height, "n_col": scene.width}
             row["person"] = _structs([person["record"] for person in people])
@@ -59,6 +62,7 @@ def write(folder: Path, scale: float, seed: int, size: int) -> dict[str, dict[st
             names += [person["shown"][0] for person in people]
         annotations[split], shown[split] = _structs(rows), names
         pickles.save(entries, folder / f"{split}.pkl")
+        pickles.save(whole, folder / f"{split}_whole.pkl")
     scipy.io.savemat(folder / "Annotations.mat", annotations, do_compression=True)
     return picture_lists.counts(shown)
 

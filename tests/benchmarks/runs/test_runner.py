@@ -64,6 +64,7 @@ def test_every_paper_can_be_planned(tmp_path, paper):
 def test_two_stages_are_one_job(tmp_path):
     (job,) = plan(tmp_path, [ledger.find("dimva/fi-single/valence", ROWS)])
     assert [stage.words[6] for stage in job.stages] == ["one_stage", "two_stage"]
+    assert [need.path.name[:9] for need in job.needs if need.path.suffix == ".pth"] == ["resnet101"]
 
 
 @pytest.mark.parametrize("paper", ["s2ver", "adacm", "ssfer", "dimva"])

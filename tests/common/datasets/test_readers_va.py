@@ -92,7 +92,6 @@ def test_votes_are_found_by_column_name(ldl):
 @pytest.mark.parametrize(
     ("old", "new", "part"),
     [
-        ("0,1.jpg,4", "0,1.jpg,0", "line 2: all votes of '1.jpg' are zero"),
         ("0,1.jpg,4", "-1,1.jpg,4", "'-1'"),
         ("1.jpg", "8.jpg", "1.jpg has no row"),
         ("0,1.jpg,4\n", "", "1.jpg has no row"),
@@ -106,6 +105,13 @@ def test_votes_say_what_is_wrong_and_where(ldl, old, new, part):
     with pytest.raises(UserError) as told:
         read_votes("SetLDL", ldl, EMOTIONS)
     assert part in str(told.value) and "Flickr_config.csv" in str(told.value)
+
+
+def test_rows_without_votes_are_counted(ldl):
+    path = ldl / "Flickr_config.csv"
+    path.write_text(path.read_text().replace("0,1.jpg,4", "0,1.jpg,0"))
+    manifest = read_votes("SetLDL", ldl, EMOTIONS)
+    assert len(manifest) == 3 and "no vote for 1 image" in " ".join(manifest.notes)
 
 
 def test_votes_for_images_that_are_not_there_are_left_out_and_counted(ldl):

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from common.cli import UserError
+from common.data import pickles
 from webemotion.dataset_release import download, links
 from webemotion.dataset_release.__main__ import main
 from webemotion.dataset_release.links import Link
@@ -175,3 +176,14 @@ def test_bad_links_are_refused(tmp_path, text, told):
 def test_preview_links_as_published():
     assert links.preview_url("https://a.b/1000_F_1.jpg") == "https://a.b/240_F_1.jpg"
     assert links.preview_url("https://a.b/x/plain.jpg") == "https://a.b/x/240"
+
+
+def test_released_annotations_name_places_by_ten_thousands(tmp_path):
+    held = {f"im{k}": {"url": f"http://host/x_{k}.jpg", "tags": ["a"]} for k in range(10001)}
+    pickles.save(held, tmp_path / "annotation.pkl")
+    found = links.read_links(tmp_path / "annotation.pkl")
+    assert found[0] == Link("000000/im0.jpg", "http://host/x_0.jpg")
+    assert found[-1].path == "000001/im10000.jpg"
+    pickles.save({"im": {"tags": []}}, tmp_path / "none.pkl")
+    with pytest.raises(UserError, match="entry 1 has no link"):
+        links.read_links(tmp_path / "none.pkl")

@@ -14,6 +14,7 @@ from webemotion import lists
 from webemotion.lists import Entry
 from webemotion.text import checkpoint, embed, models, train, vectors
 from webemotion.text.data import Sentences, hold_out, target
+from webemotion.text.dictionary import read_dictionary
 
 SE30K8 = "data/webtags/SE30K8"
 TINY = (
@@ -203,3 +204,15 @@ def test_without_gensim_the_error_says_so(tmp_path, monkeypatch):
     (tmp_path / "v.bin").write_bytes(b"1 2\n")
     with pytest.raises(UserError, match="needs gensim, which is not installed"):
         vectors.read_vectors(tmp_path / "v.bin")
+
+
+def test_released_dictionaries_are_nested(tmp_path):
+    words = {"joy": 0, "fear": 1}
+    held = {"tag2idx": words, "idx2tag": {n: w for w, n in words.items()}}
+    pickles.save(held, tmp_path / "tag2idx.pkl.keep")
+    assert read_dictionary(tmp_path / "tag2idx.pkl.keep", [], "l.pkl") == words
+
+
+def test_the_old_split_is_not_shuffled():
+    entries = [Entry(str(k), 0, [0]) for k in range(40)]
+    assert hold_out(entries, 8, None, shuffled=False) == (entries[4:], entries[:4])
