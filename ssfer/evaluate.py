@@ -24,7 +24,7 @@ from common.engine.method import Method
 from common.engine.precision import DTYPES, autocast
 from common.engine.run_folder import DRAWN
 from common.files import replacing, write_json
-from common.flags import at_least_0, count, number
+from common.flags import at_least_0, count, not_negative, number
 from common.metrics.classification import classification_report
 from ssfer.checkpoints import read_weights
 from ssfer.finetune import authors_files, data
@@ -224,7 +224,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--any_folders", action="store_true", help="class folders by number, whatever their names")
     add("--square_crop", action="store_true", help="crop the middle of oblong images")
     add("--expect", type=number(float, low=0, high=100), help="accuracy in percent to be met")
-    add("--tolerance", type=number(float, low=0), default=0.1, help="of --expect, in points")
+    add("--tolerance", type=not_negative, default=0.1, help="of --expect, in points")
     add("--out", type=Path, default=Path(), help="folder of results and figure")
     add("--num_workers", type=at_least_0, default=2, help="loader processes")
     add("--precision", choices=tuple(DTYPES), default="fp32", help="number format")

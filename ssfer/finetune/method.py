@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from common.cli import boolean
 from common.engine.method import Batches, Method, Progress, StepOutput
-from common.flags import at_least_0, number, setting
+from common.flags import at_least_0, not_negative, setting, share
 from ssfer.finetune import faces, objective
 from ssfer.finetune.faces import Detector
-
-share = number(float, low=0, high=1)
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,8 @@ class FaceMixConfig:
 
     Facemixup_active: bool = setting(True, "FaceMix", type=boolean, metavar="BOOL")
     Mixup_active: bool = setting(False, "mixup in its place", type=boolean, metavar="BOOL")
-    mixup_alpha: float = setting(1.0, "of its beta distribution", type=number(float, low=0))
-    cutmix_alpha: float = setting(0.0, "the same of cutmix", type=number(float, low=0))
+    mixup_alpha: float = setting(1.0, "of its beta distribution", type=not_negative)
+    cutmix_alpha: float = setting(0.0, "the same of cutmix", type=not_negative)
     mix_prob: float = setting(1.0, "probability that a batch is mixed", type=share)
     switch_prob: float = setting(0.0, "of cutmix where both are on", type=share)
     label_smoothing: float = setting(0.1, "in the targets of mixup", type=share)
@@ -120,7 +118,7 @@ class TeacherConfig:
     """What the semi-supervised stage does."""
 
     threshold: float = setting(0.7, "probability that makes a pseudo-label", type=share)
-    coefficient_u: float = setting(5.0, "weight of their loss", type=number(float, low=0))
+    coefficient_u: float = setting(5.0, "weight of their loss", type=not_negative)
     burnin_epochs: int = setting(0, "epochs without pseudo-labels", type=at_least_0)
     ema_teacher: bool = setting(True, "or the live model", type=boolean, metavar="BOOL")
     ema_decay: float = setting(0.999, "of both averages", type=share)

@@ -16,13 +16,15 @@ from common.flags import (
     add_settings,
     at_least_0,
     count,
+    not_negative,
     number,
+    positive,
 )
 from ssfer.finetune.authors_files import run_of
 from ssfer.finetune.data import CLASSES, PROTOCOLS
 from ssfer.finetune.faces import DETECTORS
 from ssfer.finetune.method import FaceMixConfig, TeacherConfig
-from ssfer.finetune.rates import CosineConfig, positive
+from ssfer.finetune.rates import CosineConfig
 from ssfer.vit import SIZES, check_input_size
 
 CHECKPOINT = Path("output_dir/125w_base_warmup50_batch256_600.pth")
@@ -64,7 +66,7 @@ def _data_flags(group) -> None:
 def _supervised_flags(group) -> None:
     add = group.add_argument
     add("--batch_size", type=count, default=32, help="images a step; even, for they are paired")
-    add("--weight_decay", type=number(float, low=0), default=0.05, help="of AdamW")
+    add("--weight_decay", type=not_negative, default=0.05, help="of AdamW")
     add("--k", type=number(int, low=2), default=5, help="folds of the protocol kfold")
     add("--random_state", type=a_seed, default=42, help="seed of the folds")
 
@@ -74,7 +76,7 @@ def _semi_flags(group) -> None:
     free("--semi_epochs", type=at_least_0, default=50, help="epochs; 0 leaves the stage out")
     add("--mu", type=positive, default=1, help="unlabelled images for one labelled one")
     add("--learning_rate", type=positive, default=1.5e-4, help="its rate")
-    add("--semi_weight_decay", type=number(float, low=0), default=0.05, help="its AdamW's")
+    add("--semi_weight_decay", type=not_negative, default=0.05, help="its AdamW's")
 
 
 def _our_flags(group) -> None:

@@ -10,10 +10,9 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 
-from common.flags import at_least_0, count, number, setting
+from common.flags import at_least_0, count, not_negative, number, positive, setting
 
 MILESTONES, GAMMA = (20, 40, 60), 0.1
-positive = number(float, low=1e-12)
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class CosineConfig:
     """
 
     lr: float = setting(1.5e-4, "rate at the end of the warm-up", type=positive)
-    lr_min: float = setting(1e-5, "rate of the second half", type=number(float, low=0))
+    lr_min: float = setting(1e-5, "rate of the second half", type=not_negative)
     warmup_lr_init: float = setting(5e-5, "rate of the first update", type=positive)
     warmup_epoch: int = setting(5, "updates of the warm-up", type=at_least_0)
     num_epochs: int = setting(100, "epochs", type=number(int, low=2))

@@ -14,6 +14,7 @@ from common.flags import (
     add_switches,
     at_least_0,
     count,
+    not_negative,
     number,
 )
 from ssfer.pretrain.mae import DECODERS
@@ -41,13 +42,12 @@ def build_parser() -> Parser:
 
 def _training_flags(group) -> None:
     add = group.add_argument
-    positive = number(float, low=0)
     add("--batch_size", type=count, default=64, help="images a step and process")
     add("--epochs", type=count, default=800, help="passes over the images")
     add("--accum_iter", type=count, default=1, help="steps whose gradients are added up")
     add("--warmup_epochs", type=at_least_0, default=50, help="epochs the rate rises")
-    add("--lr", type=positive, default=3.4e-4, help="rate of AdamW; not scaled by the batch")
-    add("--weight_decay", type=positive, default=0.05, help="of AdamW")
+    add("--lr", type=not_negative, default=3.4e-4, help="rate of AdamW; not scaled by the batch")
+    add("--weight_decay", type=not_negative, default=0.05, help="of AdamW")
     add("--input_size", type=count, default=224, help="side of the images")
     add(
         "--mask_ratio",
