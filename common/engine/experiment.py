@@ -184,13 +184,10 @@ class Experiment:
         self.check(args, given_flags)
         if args.corrected:
             quirks.apply_corrections(quirks.load(self.quirks), args, given_flags)
+        seeded = getattr(args, "draws", "seeded") == "seeded"  # the number of workers is free
         if args.fast:
             apply_fast(args, device, given_flags)
-        elif (
-            "num_workers" in vars(args)
-            and "num_workers" not in given_flags
-            and getattr(args, "draws", "seeded") == "seeded"  # which their number does not change
-        ):
+        elif seeded and "num_workers" in vars(args).keys() - given_flags:
             args.num_workers = min(args.num_workers, os.cpu_count() or 1)
         if self.labels:
             split_files.resolve(args, given_flags, self.labels, self.labels_are_share)

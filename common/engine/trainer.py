@@ -45,8 +45,7 @@ class Recipe:
         schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
         percent: whether `metric` is a share, to be shown in percent.
         accumulate: steps whose gradients are added up before optimiser, schedule per step and
-            average move. The count runs on through epochs, and begins anew where a file of the
-            authors is gone on with; what is left at the end is not used.
+            average move. The count runs on through epochs; what is left at the end is not used.
         mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
     """
 
@@ -139,8 +138,7 @@ class Trainer:
         self.rate_used: float | None = None
         self.ended_early = False
         self._stop = StopRequest(repeats=distributed.size() > 1)
-        self._continues = False
-        self._waiting = 0  # steps whose gradients are not used yet
+        self._continues, self._waiting = False, 0  # steps whose gradients are not used yet
         self._images, self._seconds = 0, 0.0
 
     @property
@@ -332,11 +330,8 @@ class Trainer:
 
     def _is_best(self, value: float) -> bool:
         """A tie with the best so far counts as best."""
-        sign = 1 if self.recipe.mode == "max" else -1
-        earlier = [row[self.judged_on][self.recipe.metric] for row in self.history]
-        return all(sign * value >= sign * other for other in earlier)
-
-    # --- stopping and going on -------------------------------------------------------------------
+        earlier = (row[self.judged_on][self.recipe.metric] for row in self.history)
+        return all(v <= value if self.recipe.mode == "max" else v >= value for v in earlier)
 
     def _stateful(self) -> dict[str, state.Stateful | None]:
         return {name: getattr(self, name) for name in state.PARTS}
@@ -375,8 +370,7 @@ class Trainer:
             parameter.grad = waiting[name].to(parameter.device) if name in waiting else None
         self.progress.epoch, self.progress.step = saved["epoch"], saved["step"]
         self.rate_used, self.ended_early = saved["rate_used"], saved["ended_early"]
-        before = self.progress.global_step % self.recipe.accumulate
-        self._waiting = saved.get("waiting", before)  # older files do not say
+        self._waiting = saved.get("waiting", self.progress.global_step % self.recipe.accumulate)
         self.history = saved["history"]
         self.sums = {name: total.to(self.device) for name, total in sums.items()}
         for callback in self.callbacks:
