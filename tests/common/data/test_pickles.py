@@ -116,3 +116,68 @@ def test_saving_is_whole_or_nothing(tmp_path):
     with pytest.raises(AttributeError):
         pickles.save([lambda: 0], file)
     assert pickles.load(file) == [["a.jpg", 1]] and len(list(file.parent.iterdir())) == 1
+
+
+class Forged:
+    """Pickles as a call of `maker` with `arguments`, then a state."""
+
+    def __init__(self, maker, arguments, state=None):
+        self.parts = (maker, arguments) if state is None else (maker, arguments, state)
+
+    def __reduce__(self):
+        return self.parts
+
+
+HIDDEN = np.dtype([("a", "O")])
+RECONSTRUCT = np.zeros(1).__reduce__()[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.zeros(2, HIDDEN),  # a type that hides objects
+        np.zeros(2, "M8[s]"),
+        np.dtype("f8"),
+        Forged(RECONSTRUCT, (np.ndarray, (0,), b"b"), (1, (2,), np.dtype("f8"), False, b"\0" * 8)),
+        Forged(RECONSTRUCT, (np.ndarray, (0,), b"b"), (1, (10**12,), np.dtype("f8"), False, b"")),
+        Forged(RECONSTRUCT, (np.ndarray, (0,), b"b"), (1, (1,), np.dtype("O"), False, b"\1" * 8)),
+        Forged(RECONSTRUCT, (np.ndarray, (0,), b"b"), (1, (1,), np.dtype("f8"), False, [1])),
+        Forged(RECONSTRUCT, (np.ndarray, (0,), b"b"), (1, (-1,), np.dtype("f8"), False, b"")),
+        Forged(np.dtype, ("f8", False, True), (3, "<", None, ("a",), {"a": (HIDDEN, 0)}, 8, 1, 0)),
+        Forged(bytes, (10**13,)),
+        Forged(bytearray, (10**13,)),
+    ],
+)
+def test_types_and_sizes_that_a_file_makes_up_are_refused(tmp_path, value):
+    path = tmp_path / "list.pkl"
+    path.write_bytes(pickle.dumps([["a.jpg", value]], protocol=2))
+    with pytest.raises(UserError, match=r"list\.pkl"):
+        pickles.load(path)
+
+
+def test_references_to_references_take_no_time(tmp_path):
+    nested = ["a.jpg"]
+    for _ in range(100):
+        nested = [nested, nested]
+    path = tmp_path / "list.pkl"
+    path.write_bytes(pickle.dumps(nested, protocol=2))
+    seen = pickles.load(path)
+    assert seen[0] is seen[1]
+
+
+def test_arrays_of_every_plain_kind_come_back():
+    for value in (
+        np.arange(6).reshape(2, 3),
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.array(["ä", "bb"]),
+        np.array([b"a", b"bb"]),
+        np.arange(3, dtype=">i2"),
+        np.array([True, False]),
+        np.zeros((0, 3)),
+        np.array(5),
+        np.array(["x", None, [1]], dtype=object),
+    ):
+        for protocol in range(6):
+            seen = pickles.loads(pickle.dumps(value, protocol))
+            assert (seen.dtype, seen.shape) == (value.dtype, value.shape)
+            assert seen.tolist() == value.tolist() and seen.flags.writeable
