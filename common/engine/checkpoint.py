@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ def load(path: Path) -> dict:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no checkpoint at {path}; give the path of a .ckpt or .pth file.")
+    _refuse_other_files(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -49,6 +51,34 @@ def load(path: Path) -> dict:
     if not isinstance(state, dict):
         raise UserError(f"{path} holds a {type(state).__name__}, expected a dictionary.")
     return state
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Name what is often saved in a checkpoint's place; check every byte of torch's archives.
+
+    torch itself stores a checksum of every tensor and does not look at it.
+    """
+    with open(path, "rb") as file:
+        head = file.read(200).lstrip()
+    if head.startswith(b"version https://git-lfs"):
+        raise UserError(f"{path} is a Git LFS pointer, not the file; fetch it with `git lfs pull`.")
+    if head[:14].lower().startswith((b"<!doctype html", b"<html", b"<head")):
+        raise UserError(f"{path} is a web page, not a checkpoint; download the file itself again.")
+    if head[8:10] == b'{"':
+        raise UserError(
+            f"{path} is a safetensors file; expected torch's form: load it with "
+            "safetensors.torch.load_file and save that dictionary with torch.save."
+        )
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except Exception as error:  # damaged bytes make the reader raise almost anything
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is damaged ({reason}); use another copy.") from None
+    if damaged:
+        raise UserError(f"{path} is damaged: {damaged} is not as it was written; use another copy.")
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,35 @@ def test_generators_go_on_where_they_were(tmp_path):
     draws()
     state.set_rng_state(checkpoint.load(tmp_path / "rng.ckpt")["rng"])
     assert draws() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", "a web page"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "a Git LFS pointer",
+        ),
+        (b'\x40\0\0\0\0\0\0\0{"w":{"dtype":"F32"}}', "a safetensors file"),
+    ],
+)
+def test_files_are_named_for_what_they_are(tmp_path, content, told):
+    path = tmp_path / "best.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=told) as refused:
+        checkpoint.load(path)
+    assert "weights_only" not in str(refused.value)
+
+
+def test_one_flipped_bit_of_the_weights_is_noticed(tmp_path):
+    path, generator = tmp_path / "a.pth", np.random.default_rng(0)
+    checkpoint.save({"w": torch.arange(1000.0), "epoch": 3}, path)
+    content = path.read_bytes()
+    start = content.index(np.arange(1000, dtype="<f4").tobytes())
+    for bit in generator.integers(8 * start, 8 * (start + 4000), 40):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << (bit % 8)
+        path.write_bytes(flipped)
+        with pytest.raises(UserError, match="is damaged"):
+            checkpoint.load(path)
