@@ -364,8 +364,8 @@ class Experiment:
         run = trainer.run
         go_on = f"Go on with:\n  {self.resume_command(argv, run.path / LAST)}"
         if trainer.finished and (run.path / SUMMARY).exists():  # resumed after its end
-            summary = read_summary(run.path)
-            print(headline_text(summary, run.path))
+            print(headline_text(summary := read_summary(run.path), run.path))
+            run.close()
             return summary
         (run.path / SUMMARY).unlink(missing_ok=True)  # of an earlier, shorter part
         run.start_scalars(trainer.progress.global_step)

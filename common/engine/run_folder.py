@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import resource
 import shutil
@@ -12,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from common.cli import UserError
 from common.engine import distributed
@@ -25,6 +27,7 @@ CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST = (
     "summary.json",
     "last.ckpt",
 )
+LOCK = ".lock"
 DRAWN = "DRAWN STAND-IN DATA: no number here says anything about the real dataset."
 LIBRARIES = (
     "torch",
@@ -116,7 +119,7 @@ class RunFolder:
         self.scalars_path = Path(scalars or path)
         self.drawn = False
         self._flags = flags
-        self._writer = None
+        self._writer, self._lock = None, None
 
     @property
     def used(self) -> bool:
@@ -124,7 +127,8 @@ class RunFolder:
         return self.path.is_dir() and any(map(self._is_own, self.path.iterdir()))
 
     def _is_own(self, file: Path) -> bool:
-        return not self.own or any(file.match(pattern) for pattern in self.own)
+        ours = not self.own or any(file.match(pattern) for pattern in self.own)
+        return ours and file.name != LOCK
 
     def check(self) -> None:
         """Refuse, before anything is done, a folder that may not be written to.
@@ -151,24 +155,41 @@ class RunFolder:
         shutil.copyfile(file, self.path / file.name)
 
     def open(self, resume: bool = False) -> None:
-        """Make the folder, or take over an existing one.
+        """Make the folder, or take over an existing one; it is this process's until :meth:`close`.
 
         Args:
             resume: the files of the earlier run stay.
 
         Raises:
-            UserError: see :meth:`check`; or the folder holds something that is no run.
+            UserError: see :meth:`check`; or the folder holds something that is no run, or another
+                process writes into it.
         """
         self.check()
-        if self.used and not resume:
-            self.clear()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._claim()
         except OSError as error:
             raise UserError(
                 f"the run folder {self.path} cannot be made ({error.strerror}); give another "
                 f"{self._flags[1]}."
             ) from None
+        if self.used and not resume:
+            self.clear()
+
+    def _claim(self) -> None:
+        """Lock the folder; the lock of a process that died is free."""
+        file = self.path / LOCK
+        holder = file.read_text(encoding="utf-8") if file.is_file() else ""
+        lock = FileLock(file)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"another process {holder or '(its number is not known)'} is writing into "
+                f"{self.path}; wait for its end, stop it, or give another {self._flags[0]}."
+            ) from None
+        file.write_text(f"({os.getpid()} on {platform.node()})", encoding="utf-8")
+        self._lock = lock
 
     def clear(self) -> None:
         """Take the files of an earlier run away, but for those that stay.
@@ -222,10 +243,14 @@ class RunFolder:
             self._writer.add_scalars(tag, values, step)
 
     def close(self) -> None:
-        """Flush and close the TensorBoard file."""
+        """Flush and close the TensorBoard file, and leave the folder to others."""
         if self._writer:
             self._writer.close()
             self._writer = None
+        if self._lock:
+            (self.path / LOCK).unlink(missing_ok=True)
+            self._lock.release()
+            self._lock = None
 
 
 def summarise(trainer, wall_s: float, tell: bool = True) -> dict:

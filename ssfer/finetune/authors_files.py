@@ -14,7 +14,7 @@ from common.cli import UserError
 from common.data.splits import Images
 from common.engine import checkpoint
 from common.engine.method import StepOutput
-from common.engine.run_folder import CONFIG, LAST
+from common.engine.run_folder import CONFIG, LAST, RunFolder
 from common.engine.trainer import Callback, Trainer
 from common.files import write_json
 
@@ -115,7 +115,15 @@ def stage_folders(out: Path) -> list[Path]:
 
 
 def clear(out: Path) -> None:
-    """Take an earlier run's files away, so that none is taken for this one's; others stay."""
+    """Take an earlier run's files away, so that none is taken for this one's; others stay.
+
+    Raises:
+        UserError: another process still writes one of its stages.
+    """
+    for stage in stage_folders(out):
+        folder = RunFolder(stage, may_write=True, flags=("--out", "--out"))
+        folder.open(resume=True)
+        folder.close()
     files = [file for pattern in (RESULTS, weights_name("*", "*")) for file in out.glob(pattern)]
     for file in (*files, *(file for stage in stage_folders(out) for file in stage.glob("*"))):
         if file.is_file():

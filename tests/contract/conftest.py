@@ -214,6 +214,12 @@ class Bench:
         flags += ["--overwrite"] if "overwrite" in names and not takes_path else []
         return self.start(place, *flags, *more, data=data)
 
+    @property
+    def overwriting(self) -> list[str]:
+        """What allows a run to replace another one."""
+        names = {action.dest for action in self.program.experiment.parser()._actions}
+        return ["--overwrite"] if "overwrite" in names else []
+
     def _words(self) -> list[str]:
         return shlex.split(self.program.flags(self.data))
 

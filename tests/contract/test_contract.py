@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+
+from common.engine.run_folder import RunFolder
 
 
 def state(place: Path, bench) -> dict:
@@ -151,3 +154,18 @@ def test_a_cache_that_cannot_be_made_is_told(bench, tmp_path):
     seen = bench.start(tmp_path, "--cache", tmp_path / "pixels")
     assert seen.code == 2 and "cannot be made" in seen.err.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["pixels"]
+
+
+def test_a_second_writer_is_refused_and_harms_nothing(bench, straight, tmp_path):
+    shutil.copytree(straight, tmp_path, dirs_exist_ok=True)
+    run = tmp_path / bench.program.run
+    first = RunFolder(run, may_write=True)
+    first.open(resume=True)
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    for more in (["--resume"], bench.overwriting):
+        seen = bench.resume(tmp_path) if more == ["--resume"] else bench.start(tmp_path, *more)
+        assert seen.code == 2, seen.out
+        assert f"another process ({os.getpid()} on " in seen.err.splitlines()[-1]
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
+    first.close()
+    assert bench.resume(tmp_path).code == 0
