@@ -174,7 +174,11 @@ class RunFolder:
                 f"{self._flags[1]}."
             ) from None
         if self.used and not resume:
-            self.clear()
+            try:
+                self.clear()
+            except UserError:
+                self.close()
+                raise
 
     def _claim(self) -> None:
         """Lock the folder; the lock of a process that died is free."""
