@@ -7,15 +7,55 @@ from datetime import datetime
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Trainer
 from webemotion.config import Config
-from webemotion.metrics import Validation, running_average
+from webemotion.metrics import Validation
 from webemotion.schedule import by_plateau
 
 STAMP = "%Y%m%d%H%M%S"  # 14 digits
 SHARES = {"hits": "Prec@1", "strongest": "Prec@1", "top1": "Prec@1", "map": "mAP"}
+
+
+class Averages:
+    """The last value of named figures and their average so far, weighted by `count`.
+
+    Tensors stay on their device until something is told.
+    """
+
+    def __init__(self):
+        self.last, self.sums, self.number = {}, {}, 0
+
+    def add(self, values: dict[str, Tensor | float], count: int = 1) -> None:
+        """Go on."""
+        self.number += count
+        for name, value in values.items():
+            value = torch.as_tensor(value).detach().double()
+            self.last[name] = value
+            self.sums[name] = self.sums.get(name, 0.0) + value * count
+
+    def of(self, name: str) -> float:
+        """The average so far."""
+        return float(self.sums[name]) / self.number
+
+    def cells(self) -> str:
+        """Every figure as the scripts print it: last value, and average."""
+        places = {name: 4 if name.startswith("Loss") else 3 for name in self.last}
+        return "".join(
+            f"\t{name} {float(self.last[name]):.{p}f} ({self.of(name):.{p}f})"
+            for name, p in places.items()
+        )
+
+    def state_dict(self) -> dict:
+        """Plain numbers."""
+        plain = ({name: float(v) for name, v in part.items()} for part in (self.last, self.sums))
+        return {**dict(zip(("last", "sums"), plain, strict=True)), "number": self.number}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from :meth:`state_dict`."""
+        self.last, self.sums, self.number = (state[name] for name in ("last", "sums", "number"))
 
 
 class AuthorsLog(Callback):
@@ -31,9 +71,7 @@ class AuthorsLog(Callback):
     def __init__(self, folder: Path | None, config: Config, script: str, validation: Validation):
         self.folder, self.config, self.script = folder, config, script
         self.validation, self.path = validation, None
-        self._rows: list[dict[str, float]] = []
-        self._times: list[dict[str, float]] = []
-        self._sizes: list[int] = []
+        self._figures, self._times = Averages(), Averages()
         self._before = time.perf_counter()
 
     def write(self, *lines: str) -> None:
@@ -70,55 +108,45 @@ class AuthorsLog(Callback):
         place, (began, size) = trainer.progress, trainer.method.seen
         if self.path is None and trainer.run:
             self.head(trainer)
-        if place.step == 0 or not self._rows:
+        if place.step == 0 or not self._figures.number:
             self.write(f"Epoch: [{place.epoch}], learning rate: {trainer.rate_used}")
-            self._rows, self._times, self._sizes = [], [], []
+            self._figures, self._times = Averages(), Averages()
         now = time.perf_counter()
         parts = {n: v for n, v in output.logs.items() if n.startswith("loss_")}
-        losses = {n.capitalize(): v.item() for n, v in (parts or {"loss": output.loss}).items()}
+        losses = {n.capitalize(): v for n, v in (parts or {"loss": output.loss}).items()}
         accuracy = output.logs["top1" if "top1" in output.logs else "hits"]
         # A second accuracy is announced by the published scripts and never computed.
         announced = {} if parts else {"Prec@5": 0.0}
-        self._times.append({"Time": now - self._before, "Data": began - self._before})
-        self._rows.append({**losses, "Prec@1": 100 * float(accuracy), **announced})
-        self._sizes.append(size)
+        self._times.add({"Time": now - self._before, "Data": began - self._before})
+        share = 100 * torch.as_tensor(accuracy).detach().double()
+        self._figures.add({**losses, "Prec@1": share, **announced}, size)
         self._before = now
         if place.step % self.config.print_freq == 0:
             where = f"Epoch: [{place.epoch}][{place.step}/{place.steps_per_epoch}]"
-            ones = [1] * len(self._times)
-            self.write(where + _cells(self._times, ones) + _cells(self._rows, self._sizes))
+            self.write(where + self._times.cells() + self._figures.cells())
 
     def average(self, name: str) -> float:
         """The average over the images of the epoch so far, of a column of the training's lines."""
-        return running_average([row[name] for row in self._rows], self._sizes)[-1, 1].item()
+        return self._figures.of(name)
 
     def state_dict(self) -> dict:
         """The epoch so far; not its times, so that equal runs are equal."""
-        return {"rows": self._rows, "sizes": self._sizes}
+        return self._figures.state_dict()
 
     def load_state_dict(self, state: dict, device: torch.device) -> None:
         """Go on from :meth:`state_dict`."""
-        self._rows, self._sizes = state["rows"], state["sizes"]
+        self._figures.load_state_dict(state)
 
     def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
         """The batches of the validation, and its figure."""
         seen, metric = self.validation, SHARES[self.validation.metric]
-        for k in range(0, len(seen.rows), self.config.print_freq):
-            of_batches = (seen.times, [1] * len(seen.times)), (seen.rows, seen.sizes)
-            cells = "".join(_cells(rows[: k + 1], sizes[: k + 1]) for rows, sizes in of_batches)
-            self.write(f"Test: [{k}/{len(seen.rows)}]{cells}")
+        figures, times = Averages(), Averages()
+        batches = zip(seen.rows, seen.times, seen.sizes, strict=True)
+        for k, (row, taken, size) in enumerate(batches):
+            figures.add(row, size)
+            times.add(taken)
+            if k % self.config.print_freq == 0:
+                self.write(f"Test: [{k}/{len(seen.rows)}]{times.cells()}{figures.cells()}")
         value = 100 * results["test"][seen.metric]
         self.write(f" * {metric} {value:.3f}")
         self._before = time.perf_counter()
-
-
-def _cells(rows: list[dict[str, float]], sizes: list[int]) -> str:
-    """The last value and the average so far of every column; none without a row."""
-    if not rows:
-        return ""
-    cells = ""
-    for name, value in rows[-1].items():
-        average = running_average([row[name] for row in rows], sizes)[-1, 1]
-        places = 4 if name.startswith("Loss") else 3
-        cells += f"\t{name} {value:.{places}f} ({average:.{places}f})"
-    return cells

@@ -23,7 +23,6 @@ from torch import Tensor
 from benchmarks.parity.cases import Case
 from benchmarks.parity.measure import fill_state_dict, scale_state_dict
 from common.engine.evaluate import ClassificationEvaluator
-from common.engine.experiment import Experiment
 from common.engine.trainer import Callback, Trainer
 
 FIRST = 16  # values of a tensor that a case lists
@@ -58,17 +57,21 @@ def unpacked(case: Case, inner: str = "") -> Iterator[Path]:
             os.chdir(before)
 
 
-def run(experiment: Experiment, argv: list[str], on_ready: Callable[[Trainer], None]) -> None:
-    """Run a command in this process.
+def run(main: Callable[..., int], argv: list[str], **hooks) -> str:
+    """Run a command in this process; returns what it printed.
+
+    Args:
+        main: argv and `hooks` -> exit code.
 
     Raises:
         CommandFailed: it did not end with 0.
     """
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = experiment.main(argv, on_ready=on_ready)
+    printed, told = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told):
+        code = main(argv, **hooks)
     if code:
-        raise CommandFailed(said.getvalue().strip().splitlines()[-1])
+        raise CommandFailed((told.getvalue() or printed.getvalue()).strip().splitlines()[-1])
+    return printed.getvalue()
 
 
 def at_the_point(case: Case, *networks: torch.nn.Module) -> None:

@@ -59,12 +59,13 @@ def _refuse_other_files(path: Path) -> None:
     torch itself stores a checksum of every tensor and does not look at it.
     """
     with open(path, "rb") as file:
-        head = file.read(200).lstrip()
+        head = file.read(200)
+    safetensors, head = head[8:10] == b'{"', head.lstrip()
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{path} is a Git LFS pointer, not the file; fetch it with `git lfs pull`.")
     if head[:14].lower().startswith((b"<!doctype html", b"<html", b"<head")):
         raise UserError(f"{path} is a web page, not a checkpoint; download the file itself again.")
-    if head[8:10] == b'{"':
+    if safetensors:
         raise UserError(
             f"{path} is a safetensors file; expected torch's form: load it with "
             "safetensors.torch.load_file and save that dictionary with torch.save."

@@ -94,7 +94,7 @@ def command(case: Case) -> dict:
 
     with whole.unpacked(case) as folder:
         argv = [*case.params["argv"], "--draws", "authors", "--device", "cpu"]
-        whole.run(EXPERIMENT, argv, ready)
+        whole.run(EXPERIMENT.main, argv, on_ready=ready)
         trainer = kept["trainer"]
         run = folder / EXPERIMENT.parser().parse_args(argv).out
         lines = [line.split("\t") for line in (run / TABLE).read_text().splitlines()]

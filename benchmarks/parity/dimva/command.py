@@ -157,7 +157,7 @@ def command(case: Case) -> dict:
             mock.patch.object(evaluation, "evaluators", watch.noted(evaluation.evaluators)),
             mock.patch.object(evaluation, "report", watch.reported(evaluation.report)),
         ):
-            whole.run(replace(EXPERIMENT, read=read), argv, ready)
+            whole.run(replace(EXPERIMENT, read=read).main, argv, on_ready=ready)
         saved = checkpoint.load(files.checkpoint)
         out = {
             "files_written": whole.files_written(folder, case),

@@ -97,7 +97,7 @@ def command(case: Case) -> dict:
 
     with whole.unpacked(case) as folder:
         argv = [*case.params["argv"], "--draws", "authors", "--device", "cpu"]
-        whole.run(EXPERIMENT, argv, ready)
+        whole.run(EXPERIMENT.main, argv, on_ready=ready)
         trainer = kept["trainer"]
         args = EXPERIMENT.parser().parse_args(argv)
         run = folder / args.save_dir / args.save_name

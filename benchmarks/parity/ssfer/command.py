@@ -79,7 +79,7 @@ def pretraining(case: Case) -> dict:
             _write_resumed(p["resume"], p["model"])
         there = watching.authors_files(folder)
         argv = [*p["argv"], *watching.size_of(case), *OURS]
-        printed = watching.run(EXPERIMENT.main, argv, on_ready=ready)
+        printed = whole.run(EXPERIMENT.main, argv, on_ready=ready)
         written = watching.authors_files(folder, there)
         saved = [name for name in case.expected["files"].tolist() if name.endswith(".pth")]
         last = max(saved, key=lambda name: int(name[:-4].rsplit("_", 1)[1]), default=None)
@@ -162,7 +162,7 @@ def notebook(case: Case) -> dict:
         there = watching.authors_files(folder)
         dataset = Path(p["checkpoints"][0]["path"]).name.split("_")[1]
         argv = ["--dataset", dataset, "--any_folders", "--device", "cpu", "--num_workers", "0"]
-        printed = watching.run(evaluate.main, [*p["argv"], *argv])
+        printed = whole.run(evaluate.main, [*p["argv"], *argv])
         written = watching.authors_files(folder, there)
     out = {name: value[0] for name, value in loaded.arrays("test").items()} | {
         "logits": torch.stack([values for values, _ in logits]),

@@ -22,14 +22,8 @@ from ssfer.pretrain.mae import build_mae
 FLAGS = {"num_epochs@2": "semi_epochs"}
 IDLE = {"reprob", "remode", "recount", "resplit", "auto_augment", "color_jitter", "decay_rate"}
 HEAD = ("head.weight", "head.bias")
-OURS = (
-    "--draws",
-    "authors",
-    "--device",
-    "cpu",
-    "--detector",
-    "none",
-)  # one of the case's is put in
+# A detector that gives the case's answers is put in at the point.
+OURS = ("--draws", "authors", "--device", "cpu", "--detector", "none")
 NOTHING = {"score": 0.0, "pseudo_label": -1, "mask": False}  # listed before the burn-in has ended
 PRINTED = {
     "train": rf"train loss:{watching.NUMBER}  lr:{watching.NUMBER}",
@@ -172,7 +166,7 @@ def fine_tuning(case: Case) -> dict:
         # One of the cases' two ways to multiply: by oneDNN on some processors a gradient that is
         # nothing but rounding changes its sign, of which Adam makes a whole step.
         with torch.backends.mkldnn.flags(enabled=False):
-            printed = watching.run(program.main, argv, on_ready=ready)
+            printed = whole.run(program.main, argv, on_ready=ready)
         written = watching.authors_files(folder, there)
     names = split[0].images.train.table["path"].tolist()
     drawn = split[0].split

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +15,6 @@ from benchmarks.parity.cases import Case
 NUMBER = r"([-+\d.einfa]+)"
 AUTHORS_FILES = ("*.pth", "vit_*_loss_*.png", "*_confusion_matrices.*")
 NOISE = "attn.qkv.bias"  # of whose gradient a third is rounding, so cases leave it out
-
-
-def run(main: Callable[..., int], argv: list[str], **hooks) -> str:
-    """What a command printed.
-
-    Raises:
-        CommandFailed: it did not end with 0.
-    """
-    printed, told = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(told):
-        code = main(argv, **hooks)
-    if code:
-        raise whole.CommandFailed((told.getvalue() or "no word").strip().splitlines()[-1])
-    return printed.getvalue()
 
 
 def numbers(pattern: str, printed: str) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import types
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
@@ -221,7 +220,7 @@ def command(case: Case) -> dict:
         before = {path for path in folder.rglob("*") if path.is_file()}
         checkpoints.start_from = noted_start
         try:
-            whole.run(types.SimpleNamespace(main=partial(main, script)), argv, ready)
+            whole.run(partial(main, script), argv, on_ready=ready)
         finally:
             checkpoints.start_from = start_from
         trainer, watch = kept["trainer"], kept["watch"]

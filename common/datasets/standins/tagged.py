@@ -85,9 +85,8 @@ def _write_lists(folder: Path, entries: dict[str, list[dict]], tag2idx: dict[str
         if place != "data_v6_690_xmas":
             for split, forms in lists.items():
                 _save(forms["tag"], folder / place / f"CNNsplit_{split}.pkl")
-            _save(
-                lists["test"]["tag"], folder / place / "CNNsplit_val.pkl"
-            )  # as configurations say
+            # The name that configurations of the older form give the test list.
+            _save(lists["test"]["tag"], folder / place / "CNNsplit_val.pkl")
             continue
         for split, forms in lists.items():
             _save(forms["key"], folder / place / f"CNNsplit_key_labels_{split}.pkl")
