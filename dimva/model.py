@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import MultiStepLR
 
 from common.cli import UserError
 from common.engine import checkpoint
-from common.nn.backbones import load_imagenet, load_pretrained
+from common.nn.backbones import imagenet_file, load_imagenet, load_pretrained
 
 TRUNKS = ("resnet18", "resnet34", "resnet50", "resnet101")
 HEADS = ("FC_va", "FC_cat")
@@ -76,12 +76,6 @@ def build_optimizer(
 def schedule(optimizer: torch.optim.Optimizer) -> MultiStepLR:
     """The rate times 0.5 at 10, 20, 30, 40 and 50 of whatever it is stepped by."""
     return MultiStepLR(optimizer, list(MILESTONES), GAMMA)
-
-
-def imagenet_file(backbone: str) -> Path:
-    """Where torch keeps torchvision's ImageNet weights of a trunk, if they were ever fetched."""
-    url = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"].url
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
 
 
 def start_from_imagenet(model: DimensionalResNet, backbone: str, source: str) -> str:

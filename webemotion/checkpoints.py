@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from common.cli import UserError
 from common.engine import checkpoint
 from common.engine.run_folder import CONFIG
-from webemotion.model import ARCHS, HEADS, EmotionNet, start_from_imagenet
+from webemotion.model import ARCHS, HEADS, EmotionNet, start_as_configured
 
 log = logging.getLogger(__name__)
 
@@ -167,9 +167,8 @@ def starting_weights(model: EmotionNet, config, start: str, loose: bool) -> dict
         The file where the script goes on with its training; empty where it only takes weights.
     """
     if config.pretrained:
-        file = config.pretrained if isinstance(config.pretrained, str) else None
         trunk = config.depth or ARCHS[config.arch][0]
-        log.info("start: %s", start_from_imagenet(model, trunk, file))
+        log.info("start: %s", start_as_configured(model, trunk, config.pretrained))
     path, policy = config.visual_model or config.resume, POLICIES[start]
     if not path:
         if not config.pretrained:

@@ -23,7 +23,7 @@ from webemotion.model import (
     EmotionNet,
     build_network,
     project,
-    start_from_imagenet,
+    start_as_configured,
 )
 from webemotion.program import Evaluating, Finish
 
@@ -100,8 +100,8 @@ class Extraction(Evaluating):
                     f"tensors are missing or of another size, the first {lacking[0]}. Check arch, "
                     "depth and num_classes."
                 )
-        elif config.pretrained is True:
-            log.info("start: %s", start_from_imagenet(model, trunk, None))
+        elif config.pretrained:
+            log.info("start: %s", start_as_configured(model, trunk, config.pretrained))
         else:
             log.warning("no checkpoint: the features are those of a random network")
         return model

@@ -13,7 +13,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from common.cli import UserError
 from common.data.streams import plain_errors
 from common.engine.method import to_device
-from common.nn.backbones import load_imagenet, load_pretrained
+from common.nn.backbones import imagenet_file, load_imagenet, load_pretrained
 
 BLOCKS: dict[str, tuple[type[nn.Module], list[int]]] = {
     "resnet10": (BasicBlock, [1, 1, 1, 1]),  # ours, for small machines
@@ -158,19 +158,30 @@ def freeze_all_except_fc(model: nn.Module) -> list[str]:
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None) -> str:
+DOWNLOAD = "download"  # of the key `pretrained`: torchvision's weights may be fetched
+
+
+def start_as_configured(model: EmotionNet, trunk: str, pretrained: bool | str) -> str:
+    """:func:`start_from_imagenet`, as the key ``pretrained`` says; nothing is fetched unasked."""
+    file = pretrained if isinstance(pretrained, str) and pretrained != DOWNLOAD else None
+    return start_from_imagenet(model, trunk, file, fetch=pretrained == DOWNLOAD)
+
+
+def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None, fetch: bool = True) -> str:
     """Give the trunk its ImageNet weights; heads keep their initialisation.
 
     Args:
         model: changed in place.
         trunk: one of :data:`TRUNKS`.
-        file: torchvision's weights; None takes those that torch keeps, or downloads them.
+        file: torchvision's weights; None takes those that torch keeps on this machine.
+        fetch: they may be downloaded where torch has none.
 
     Returns:
         What the trunk starts from, in words.
 
     Raises:
-        UserError: the file does not fit, the download failed, or there are none of this trunk.
+        UserError: the file does not fit, is not there, could not be fetched, or there are none of
+            this trunk.
     """
     if file is not None:
         load_pretrained(model, Path(file), HEADS)
@@ -178,4 +189,9 @@ def start_from_imagenet(model: EmotionNet, trunk: str, file: str | None) -> str:
     if trunk == "resnet10":
         raise UserError("there are no ImageNet weights of resnet10; set pretrained to false.")
     otherwise = "give their file with --pretrained, or --set pretrained=false for random weights"
+    if not fetch and not imagenet_file(trunk).is_file():
+        raise UserError(
+            f"`pretrained` asks for ImageNet weights, but there is no {imagenet_file(trunk)}; give "
+            f"--pretrained download to fetch it, or {otherwise}."
+        )
     return load_imagenet(model, trunk, HEADS, otherwise)

@@ -20,7 +20,7 @@ from webemotion.method import Settings
 from webemotion.model import TRUNKS
 
 HELPS = {
-    "--pretrained": "file of torchvision weights that stands for `pretrained: true`",
+    "--pretrained": "for `pretrained: true`: a file of torchvision weights, or download",
     "--backbone": "trunk of the network where another one than arch says is wanted",
     "--image_size": "side of the images; default: image_size of the configuration, 224",
     "--data_seed": "seed of the validation split; default: seed",

@@ -20,7 +20,7 @@ from benchmarks.ground.results_file import ROOT
 from common.cli import UserError
 from common.engine.experiment import Experiment
 from common.engine.run_folder import RunFolder
-from dimva.model import imagenet_file
+from common.nn.backbones import imagenet_file
 
 
 @dataclass(frozen=True)

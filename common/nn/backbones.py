@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
@@ -79,6 +80,12 @@ def load_pretrained(
         ", ".join(report["unused"]) or "none",
     )
     return report
+
+
+def imagenet_file(backbone: str) -> Path:
+    """Where torch keeps torchvision's ImageNet weights of a trunk, if they were ever fetched."""
+    url = get_model_weights(backbone)["IMAGENET1K_V1"].url
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
 
 
 def load_imagenet(

@@ -6,7 +6,12 @@ from torchvision.models import ResNet18_Weights
 
 from common.cli import UserError
 from webemotion.method import EmotionMethod, Settings
-from webemotion.model import build_network, freeze_all_except_fc, start_from_imagenet
+from webemotion.model import (
+    build_network,
+    freeze_all_except_fc,
+    start_as_configured,
+    start_from_imagenet,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,23 @@ def test_without_a_network_the_way_out_is_told(monkeypatch):
         start_from_imagenet(build_network("resnet18", 3), "resnet18", None)
     with pytest.raises(UserError, match="no ImageNet weights of resnet10"):
         start_from_imagenet(build_network("resnet10", 3), "resnet10", None)
+
+
+def test_nothing_is_fetched_unasked(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    source, fetched = build_network("resnet18", 1000), []
+
+    def fetch(*_, **__):
+        fetched.append(True)
+        return source.state_dict()
+
+    monkeypatch.setattr(ResNet18_Weights, "get_state_dict", fetch)
+    model = build_network("resnet18", 3)
+    with pytest.raises(UserError, match=r"there is no .*--pretrained download"):
+        start_as_configured(model, "resnet18", True)
+    assert not fetched
+    start_as_configured(model, "resnet18", "download")
+    assert fetched and torch.equal(model.conv1.weight, source.conv1.weight)
 
 
 def test_the_three_branch_network_takes_its_published_keywords():
