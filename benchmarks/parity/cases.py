@@ -2,14 +2,25 @@
 
 A file holds ``meta`` (JSON text: kind, params, rtol, atol, note), inputs ``in.<name>`` and the
 outputs ``out.<name>`` measured on the authors' code. Pickled arrays are refused.
+
+The adapters of a package stand in ``benchmarks/parity/<package>/``, imported when its first case
+comes up. They translate arrays and call the code that training runs; they hold no maths::
+
+    @adapter("package/kind")
+    def kind(case: Case) -> dict[str, np.ndarray]:
+        loss = package.objective.some_loss(torch.from_numpy(case.inputs["logits"]), ...)
+        return {"loss": loss.numpy()}
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,3 +160,36 @@ def _check_outputs(case: Case) -> None:
 def norm_of(weight_sum: str) -> str:
     """The array of norms that the tolerance of a ``*weight_sum`` array is relative to."""
     return weight_sum.removesuffix("weight_sum") + "weight_norm"
+
+
+Adapter = Callable[[Case], dict[str, Any]]
+
+_ADAPTERS: dict[str, Adapter] = {}
+
+
+def adapter(kind: str) -> Callable[[Adapter], Adapter]:
+    """Register a function as the answer to `kind` (``package/kind``).
+
+    The function gets the :class:`Case` and returns its outputs by name without ``out.``, as arrays
+    or tensors. It raises where the authors' code refuses.
+
+    Raises:
+        ValueError: the kind is taken.
+    """
+
+    def register(function: Adapter) -> Adapter:
+        if kind in _ADAPTERS:
+            raise ValueError(f"The parity kind '{kind}' has two adapters.")
+        _ADAPTERS[kind] = function
+        return function
+
+    return register
+
+
+def find_adapter(kind: str) -> Adapter | None:
+    """The adapter of `kind`, or None where the project does not implement it (yet)."""
+    package = kind.split("/", 1)[0]
+    module = f"benchmarks.parity.{package}"
+    if kind not in _ADAPTERS and package.isidentifier() and importlib.util.find_spec(module):
+        importlib.import_module(module)
+    return _ADAPTERS.get(kind)

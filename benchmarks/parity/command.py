@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ground.commands import build_parser, fits
-from benchmarks.parity.cases import Case, UnreadableCase, find_cases, load_case
+from benchmarks.parity.cases import Case, UnreadableCase, find_adapter, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
-from benchmarks.parity.registry import find_adapter
 from common.cli import UserError
 from common.files import finite, write_json
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.parity.cases import find_cases, load_case
+from benchmarks.parity.cases import find_adapter, find_cases, load_case
 from benchmarks.parity.command import SHIPPED, run_case
-from benchmarks.parity.registry import find_adapter
 
 CASES = {path.stem: path for path in find_cases(SHIPPED)}
 PACKAGES = ("s2ver", "adacm", "dimva", "ssfer", "webemotion")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from adacm import data, objective
 from adacm.method import AdaCM, AdaCMConfig, MarginEvaluator
 from adacm.model import UnitNormResNet
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     also_named,
     augmented,
@@ -31,7 +31,6 @@ from benchmarks.parity.measure import (
     values_of,
     view_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.datasets.readers.rafdb import CLASSES, read_list
 from common.engine.method import Progress
 from common.nn.ema import StateEMA

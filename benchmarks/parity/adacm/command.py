@@ -10,8 +10,7 @@ import torch
 from adacm.authors_files import BEST, LATEST, TABLE
 from adacm.main import EXPERIMENT
 from benchmarks.parity import whole
-from benchmarks.parity.cases import Case
-from benchmarks.parity.registry import adapter
+from benchmarks.parity.cases import Case, adapter
 from common.engine import checkpoint
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Trainer

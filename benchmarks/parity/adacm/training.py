@@ -9,7 +9,7 @@ from adacm.authors_files import best_before
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet
 from benchmarks.parity.adacm.adapters import LOSSES, NAMES, build_method
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     Recorder,
     also_named,
@@ -20,7 +20,6 @@ from benchmarks.parity.measure import (
     tensors,
     train,
 )
-from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
 from common.engine.method import Progress
 from common.engine.trainer import Recipe, Trainer

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     fill_state_dict,
     forward_summary,
@@ -19,7 +19,6 @@ from benchmarks.parity.measure import (
     text,
     view_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.data.dataset import ViewDataset
 from common.data.manifest import Manifest
 from common.datasets.lexicon import Lexicon, from_arrays

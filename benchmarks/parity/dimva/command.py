@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from benchmarks.parity import whole
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict, scale_state_dict
-from benchmarks.parity.registry import adapter
 from common.engine import checkpoint
 from common.engine.method import StepOutput
 from common.engine.trainer import Callback, Trainer

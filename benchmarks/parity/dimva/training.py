@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     Idle,
     Recorder,
@@ -22,7 +22,6 @@ from benchmarks.parity.measure import (
     train,
     weight_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.cli import UserError
 from common.engine.method import Method, Progress, StepOutput
 from common.engine.trainer import Recipe, Trainer

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     also_named,
     augmented,
@@ -24,7 +24,6 @@ from benchmarks.parity.measure import (
     values_of,
     view_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.data import splits
 from common.data.dataset import ViewDataset
 from common.nn.schedule import cosine_multiplier

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.parity import whole
-from benchmarks.parity.cases import Case
-from benchmarks.parity.registry import adapter
+from benchmarks.parity.cases import Case, adapter
 from common.engine import checkpoint
 from common.engine.method import StepOutput
 from common.engine.trainer import Trainer

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     Idle,
     Recorder,
@@ -22,7 +22,6 @@ from benchmarks.parity.measure import (
     tensors,
     train,
 )
-from benchmarks.parity.registry import adapter
 from benchmarks.parity.s2ver.adapters import NAMES, build_method
 from common.data.streams import GivenStream
 from common.engine import checkpoint

@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from benchmarks.parity import whole
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict
-from benchmarks.parity.registry import adapter
 from benchmarks.parity.ssfer import watching
 from benchmarks.parity.ssfer.command_fine_tuning import fine_tuning
 from common.engine import checkpoint

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     Idle,
     copies,
@@ -16,7 +16,6 @@ from benchmarks.parity.measure import (
     tensors,
     text,
 )
-from benchmarks.parity.registry import adapter
 from benchmarks.parity.ssfer.stages import GivenFaces
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.method import Progress

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     fill_state_dict,
     filled_state,
@@ -17,7 +17,6 @@ from benchmarks.parity.measure import (
     tensors,
     text,
 )
-from benchmarks.parity.registry import adapter
 from ssfer import positions, views
 from ssfer.checkpoints import fit_state
 from ssfer.pretrain import mae

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     Idle,
     Recorder,
@@ -19,7 +19,6 @@ from benchmarks.parity.measure import (
     train,
     weight_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
 from common.engine.method import StepOutput
 from common.engine.trainer import Recipe, Trainer

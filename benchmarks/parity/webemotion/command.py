@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.parity import whole
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict, text
-from benchmarks.parity.registry import adapter
 from common.data import pickles
 from common.engine import checkpoint
 from common.engine.method import StepOutput

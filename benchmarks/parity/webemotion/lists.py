@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.parity.cases import Case
-from benchmarks.parity.registry import adapter
+from benchmarks.parity.cases import Case, adapter
 from common.datasets.readers.se30k8 import shares
 from webemotion.class_names import CLASSES
 from webemotion.dataset_release import links

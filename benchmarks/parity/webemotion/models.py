@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict, seeded_images
-from benchmarks.parity.registry import adapter
 from webemotion import data
 from webemotion.catalogue import LOADERS
 from webemotion.checkpoints import loose_load

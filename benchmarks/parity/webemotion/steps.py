@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.parity.cases import Case
-from benchmarks.parity.registry import adapter
+from benchmarks.parity.cases import Case, adapter
 from common.engine.method import Progress, StepOutput
 from webemotion import objective
 from webemotion.data import target_of

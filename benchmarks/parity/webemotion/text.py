@@ -7,9 +7,8 @@ import random
 import numpy as np
 import torch
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict
-from benchmarks.parity.registry import adapter
 from webemotion.metrics import hit_accuracy
 from webemotion.text import models, objective, tags
 

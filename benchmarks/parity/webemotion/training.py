@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import MultiStepLR
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import (
     fill_state_dict,
     scale_state_dict,
     seeded_images,
     weight_summary,
 )
-from benchmarks.parity.registry import adapter
 from common.data.streams import GivenStream
 from common.engine.method import Method, Progress, StepOutput
 from common.engine.trainer import Callback, Recipe, Trainer

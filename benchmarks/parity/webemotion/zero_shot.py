@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics.pairwise import cosine_similarity
 
-from benchmarks.parity.cases import Case
+from benchmarks.parity.cases import Case, adapter
 from benchmarks.parity.measure import fill_state_dict
-from benchmarks.parity.registry import adapter
 from webemotion import class_names
 from webemotion import zero_shot_scores as scores
 from webemotion.metrics import average_precision
