@@ -24,6 +24,10 @@ COMMANDS = {
     "report": ("report.command", "all evidence and given runs: HTML, Markdown, JUnit and JSON"),
     "run": ("runs.command", "plan and train what the ledger's rows need; skips what is done"),
     "semi_supervision": ("claims.semi_supervision", "S2-VER or Ada-CM against its baselines"),
+    "side_by_side": (
+        "parity.side_by_side",
+        "the authors' code and ours, step by step",
+    ),
     "speed": ("speed.command", "training step and image loading against plain ones, as ratios"),
     "two_stage": ("claims.two_stage", "valence after one_stage and after two_stage"),
     "verdict": ("ledger.verdict", "runs against the paper's value and deviation"),

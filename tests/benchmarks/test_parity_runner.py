@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks.parity import registry
+from benchmarks.parity import cases
 from benchmarks.parity.measure import fill_state_dict, filled_state, scale_state_dict
 
 NAN, INF = math.nan, math.inf
@@ -23,7 +23,7 @@ def answers(monkeypatch):
             raise reply
         return reply
 
-    monkeypatch.setitem(registry._ADAPTERS, "fake/kind", answer)
+    monkeypatch.setitem(cases._ADAPTERS, "fake/kind", answer)
     return answers
 
 
@@ -249,7 +249,7 @@ def test_a_bare_array_and_a_cut_file_are_unreadable(tmp_path, answers):
 
 def test_two_adapters_of_one_kind_are_a_mistake(answers):
     with pytest.raises(ValueError, match="two adapters"):
-        registry.adapter("fake/kind")(lambda case: {})
+        cases.adapter("fake/kind")(lambda case: {})
 
 
 def test_fill_follows_the_convention():
