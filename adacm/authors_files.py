@@ -75,9 +75,9 @@ class AuthorsFiles(Callback):
             "best_acc": max(before, accuracy),
             "optimizer": trainer.optimizer.state_dict(),
         }
-        checkpoint.save(state, folder / LATEST)
+        checkpoint.save(state, folder / LATEST, trainer.record)
         if accuracy > before:
-            checkpoint.save(state, folder / BEST)
+            checkpoint.save(state, folder / BEST, trainer.record)
 
 
 def write_table(path: Path, history: list[dict]) -> None:

@@ -19,7 +19,7 @@ from common.data.dataset import ViewDataset, open_rgb
 from common.data.manifest import Manifest
 from common.data.randaugment import RandAugment
 from common.data.streams import ShuffledStream, eval_loader
-from common.data.views import to_normalised_tensor
+from common.data.views import swapped, to_normalised_tensor
 from common.datasets.readers import affectnet, ferplus, rafdb, sfew
 from common.datasets.readers.folder import read_class_folders, read_folders
 from common.datasets.readers.lists import numbered_classes
@@ -56,9 +56,7 @@ def load_image(path: str, channel_order: str = "bgr") -> Image.Image:
             the first channel for red; or ``rgb``.
     """
     image = open_rgb(path, like_opencv=True)
-    if channel_order == "rgb":
-        return image
-    return Image.fromarray(np.ascontiguousarray(np.asarray(image)[..., ::-1]))
+    return image if channel_order == "rgb" else swapped(image)
 
 
 def weak_view(size: int = 224, square: bool = False) -> v2.Compose:

@@ -12,7 +12,7 @@ if not __package__:  # run as a script: import from the repository's root, not f
 
 import torch
 
-from adacm import authors_files, data
+from adacm import authors_files, data, prediction
 from adacm.method import AdaCM, MarginEvaluator
 from adacm.model import UnitNormResNet, load_weights
 from adacm.options import build_parser
@@ -91,6 +91,7 @@ EXPERIMENT = Experiment(
     gpu=gpu,
     labels="num_labelled",
     seed="manualSeed",
+    describes=prediction.describe,
     authors=authors_files.CHECKPOINT,
     log=authors_files.LOG,
 )

@@ -225,7 +225,7 @@ def carry_over(trainer: Trainer, args, source: Source) -> Callable[[], None]:
         if not trainer.finished:
             (files.run / FINAL).unlink(missing_ok=True)
         if saved:
-            checkpoint.save(checkpoint.load(chosen), files.checkpoint)
+            checkpoint.save(checkpoint.load(chosen), files.checkpoint, trainer.record)
         else:
             files.checkpoint.unlink(missing_ok=True)
 

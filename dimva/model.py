@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import MultiStepLR
 
 from common.cli import UserError
-from common.engine import checkpoint
 from common.nn.backbones import imagenet_file, load_imagenet, load_pretrained
 
 TRUNKS = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -113,29 +112,6 @@ def _own_key(key: str) -> str:
     """torchvision's ``layer4.0.conv1.weight`` is ``resnet.7.0.conv1.weight`` here."""
     first, dot, rest = key.partition(".")
     return f"resnet.{CHILDREN.index(first)}{dot}{rest}" if first in CHILDREN else key
-
-
-def load_checkpoint(path: Path) -> DimensionalResNet:
-    """The network of one of the authors' checkpoints, its kind read from the keys.
-
-    Raises:
-        UserError: missing or damaged file, or no network of this package.
-    """
-    state = {key.removeprefix("module."): value for key, value in checkpoint.load(path).items()}
-    if "FC_va.weight" not in state:
-        raise UserError(
-            f"{path} has no FC_va.weight, so it is no checkpoint of this package; give a "
-            "checkpoints/<mode>_<task>_<dataname>_rs_<seed>.pt."
-        )
-    blocks = len({key.split(".")[2] for key in state if key.startswith("resnet.6.")})
-    deep = "resnet.4.0.conv3.weight" in state
-    names = {(False, 2): 0, (False, 6): 1, (True, 6): 2, (True, 23): 3}
-    classes = len(state["FC_cat.weight"]) if "FC_cat.weight" in state else None
-    if (deep, blocks) not in names:
-        raise UserError(f"{path} holds a trunk of another kind than {', '.join(TRUNKS)}.")
-    model = DimensionalResNet(TRUNKS[names[deep, blocks]], classes)
-    load_weights(model, state, path)
-    return model
 
 
 def load_weights(model: DimensionalResNet, state: dict, path: Path) -> None:

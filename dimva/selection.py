@@ -81,7 +81,7 @@ class Selection(Callback):
         metric, split = trainer.recipe.metric, trainer.judged_on
         self.replay(trainer, results[split][metric])
         if trainer.progress.epoch in self.choice.saved:
-            checkpoint.save(trainer.method.model.state_dict(), self.path)
+            checkpoint.save(trainer.method.model.state_dict(), self.path, trainer.record)
         if self.choice.stopped:
             log.info(
                 "%s of %s has not risen for %d epochs: the training ends, and %s.",

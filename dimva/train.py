@@ -17,7 +17,7 @@ from common.engine.experiment import Experiment, Parts
 from common.engine.run_folder import RunFolder
 from common.engine.trainer import Recipe
 from common.flags import GivenFlags
-from dimva import authors_files, data, evaluation, objective
+from dimva import authors_files, data, evaluation, objective, prediction
 from dimva.authors_files import Files
 from dimva.method import Dimensional, DimvaConfig
 from dimva.model import (
@@ -114,6 +114,7 @@ EXPERIMENT = Experiment(
     build=build,
     folder=folder,
     check=check,
+    describes=prediction.describe,
     resumed=authors_files.carry_over,
     opened=authors_files.write_beginning,
     summarise=authors_files.summarise,

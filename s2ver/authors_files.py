@@ -54,7 +54,7 @@ class BestCheckpoint(Callback):
                 "it": trainer.progress.global_step if self.count_iterations else 0,
                 "ema_model": model.state_dict(),
             }
-            checkpoint.save(state, trainer.run.path / BEST)
+            checkpoint.save(state, trainer.run.path / BEST, trainer.record)
 
 
 def index_file(run: Path, args) -> Path:

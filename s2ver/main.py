@@ -27,7 +27,7 @@ from common.engine.trainer import Recipe
 from common.nn.backbones import load_pretrained
 from common.nn.ema import ParameterEMA
 from common.nn.schedule import cosine_schedule
-from s2ver import authors_files, data
+from s2ver import authors_files, data, prediction
 from s2ver.method import S2VER, S2VERConfig
 from s2ver.model import HEADS, build_model, build_optimizer
 from s2ver.options import build_parser
@@ -119,6 +119,7 @@ EXPERIMENT = Experiment(
     folder=folder,
     check=check,
     labels="num_labels",
+    describes=prediction.describe,
     authors=authors_files.CHECKPOINT,
     resumed=authors_files.carry_over,
     opened=authors_files.write_beginning,

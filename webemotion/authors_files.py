@@ -133,9 +133,9 @@ class AuthorsFiles(Callback):
         if self.text_head:
             state["text_state_dict"] = trainer.method.head.state_dict()
         folder = self.folder or trainer.run.path
-        checkpoint.save(state, folder / f"checkpoint_{row['epoch'] - 1:04d}.pth.tar")
-        if improved:
-            checkpoint.save(state, folder / BEST)
+        name = f"checkpoint_{row['epoch'] - 1:04d}.pth.tar"
+        for file in (name, BEST) if improved else (name,):
+            checkpoint.save(state, folder / file, trainer.record)
 
 
 class Unreadable(Callback):

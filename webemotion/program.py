@@ -16,7 +16,7 @@ from common.engine.experiment import Experiment, OnReady, Parts
 from common.engine.run_folder import RunFolder
 from common.engine.state import seed_everything
 from common.flags import GivenFlags, plain
-from webemotion import authors_files
+from webemotion import authors_files, prediction
 from webemotion.catalogue import SCRIPTS, Script
 from webemotion.config import KEYS, Config, not_read
 from webemotion.images import Lists
@@ -68,6 +68,7 @@ class Program:
             gpu=self.gpu,
             decides=lambda args, lists: self.config.decisive(),
             records=self.records,
+            describes=lambda args, lists: prediction.describe(self.config),
             opened=self.opened,
             # A training writes the published log beside its own.
             log=Experiment.log if self.kind is Experiment else f"log-{authors_files.stamp()}.txt",

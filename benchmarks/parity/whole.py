@@ -22,6 +22,7 @@ from torch import Tensor
 
 from benchmarks.parity.cases import Case
 from benchmarks.parity.measure import fill_state_dict, scale_state_dict
+from common.engine import checkpoint
 from common.engine.evaluate import ClassificationEvaluator
 from common.engine.trainer import Callback, Trainer
 
@@ -114,6 +115,12 @@ def weights(prefix: str, state: dict[str, Tensor]) -> dict[str, np.ndarray]:
         f"{prefix}weight_norm": np.array([named[name].norm().item() for name in order]),
         f"{prefix}weight_key": np.array(order, dtype=np.str_),
     }
+
+
+def keys(state: dict, in_order: bool = True) -> np.ndarray:
+    """The authors' keys of a checkpoint; ours, what it says of its network, is left out."""
+    names = [name for name in state if name != checkpoint.RECORD]
+    return np.array(names if in_order else sorted(names), dtype=np.str_)
 
 
 def files_written(folder: Path, case: Case) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import pickle
 import re
 import zipfile
@@ -11,15 +13,55 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from common.cli import UserError
-from common.files import replacing
+from common.files import replacing, write_json
+
+log = logging.getLogger(__name__)
 
 
-def save(state: dict, path: Path) -> None:
-    """Write `state` to `path` in one step: a reader sees the old file or the new one."""
+RECORD = "record"
+"""Key of what a checkpoint says of its network, see :meth:`common.engine.experiment.Experiment`."""
+
+
+def save(state: dict, path: Path, record: dict | None = None) -> None:
+    """Write `state` to `path` in one step: a reader sees the old file or the new one.
+
+    Args:
+        record: what the file says of its network: one more key, or ``<path>.json`` beside a plain
+            state dict, whose form is kept.
+    """
+    plain_weights = all(isinstance(value, Tensor) for value in state.values())
+    if record and plain_weights:
+        write_json(beside(path), record)
+    elif record:
+        state = {**state, RECORD: record}
     with replacing(path) as part, open(part, "wb") as file:
         torch.save(state, file)
+
+
+def beside(path: Path) -> Path:
+    """Where the record of a plain state dict lies."""
+    return path.with_name(f"{path.name}.json")
+
+
+def record_of(path: Path, state: dict) -> dict | None:
+    """What a checkpoint says of its network; None where it says nothing, as the authors' files.
+
+    Raises:
+        UserError: the record is no dictionary.
+    """
+    record, place = state.get(RECORD), path
+    if record is None and beside(path).is_file():
+        place = beside(path)
+        try:
+            record = json.loads(place.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{place} is no JSON ({error}); delete it, or copy it again.") from None
+    if record is not None and not isinstance(record, dict):
+        raise UserError(f"the record in {place} is a {type(record).__name__}, not a dictionary.")
+    return record
 
 
 def load(path: Path) -> dict:
@@ -128,3 +170,38 @@ def source_of(args: argparse.Namespace) -> Path | None:
     if not path:
         raise UserError("--resume needs --load_path: the run folder or checkpoint to go on from.")
     return Path(path)
+
+
+def take_up(trainer, path: Path, last: str, authors: AuthorsCheckpoint | None) -> tuple[dict, bool]:
+    """Set a trainer up from a run's exact state, or from a file of the authors.
+
+    Args:
+        last: name of the files that hold an exact state.
+
+    Returns:
+        The file's content, and whether it was an exact state.
+
+    Raises:
+        UserError: missing or damaged file, or one of another model or training.
+    """
+    state = load(path)
+    if "identity" in state:
+        trainer.load_state_dict(state)
+        where = state["epoch"], state["step"]
+        log.info("going on from %s after epoch %d, step %d", path, *where)
+        return state, True
+    if authors is None or not authors.keys <= state.keys():
+        expected = f"neither a {last} nor a {authors.name}" if authors else f"no {last}"
+        keys = ", ".join(map(str, list(state)[:6]))
+        raise UserError(
+            f"{path} is {expected} (it has the keys {keys}); to start from weights alone use "
+            "--pretrained."
+        )
+    try:
+        authors.load(trainer, state, path)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path} is of another model than this run's "
+            f"({str(error).splitlines()[-1].strip()}); check {authors.flags}."
+        ) from None
+    return state, False

@@ -31,6 +31,7 @@ from common.engine.run_folder import (
     LAST,
     SUMMARY,
     RunFolder,
+    commit,
     environment,
     headline_text,
     read_summary,
@@ -98,6 +99,9 @@ class Experiment:
         authors: how the authors' checkpoints are gone on with.
         decides: (args, images) -> what else must be equal in a continuation.
         records: (args, images) -> further entries of ``config.json``.
+        describes: (args, images) -> what checkpoints say of the network: ``network`` (what the
+            package's ``prediction.py`` builds it from), ``preprocessing``, ``outputs`` and, where
+            they are not the images', ``classes``.
         resumed: (trainer, args, source) -> what is left to do once the folder is open.
         opened: (args, images, run) -> None, once a folder is open and recorded.
         summarise: writes and tells the summary.
@@ -121,6 +125,7 @@ class Experiment:
     authors: AuthorsCheckpoint | None = None
     decides: Callable[[Args, Images], dict] | None = None
     records: Callable[[Args, Images], dict] | None = None
+    describes: Callable[[Args, Images], dict] | None = None
     resumed: Callable[[Trainer, Args, Source], AfterOpening | None] = _nothing
     opened: Callable[[Args, Images, RunFolder], None] = _nothing
     summarise: Callable[[Trainer, float], dict] = summarise
@@ -243,7 +248,7 @@ class Experiment:
             device,
             memory_format=torch.channels_last if args.channels_last else torch.preserve_format,
         )
-        return Trainer(
+        trainer = Trainer(
             method,
             parts.optimizer,
             parts.scheduler,
@@ -261,6 +266,21 @@ class Experiment:
             callbacks=parts.callbacks,
             identity=self.identity(args, images),
         )
+        trainer.record = self.network_record(args, images)
+        return trainer
+
+    def network_record(self, args: Args, images: Images) -> dict | None:
+        """What every checkpoint of a run says of its network, as plain values."""
+        if self.describes is None:
+            return None
+        about = {
+            "format": 1,
+            "method": self.name,
+            "classes": list(images.train.classes),
+            "data": {"name": images.train.name, "drawn": images.drawn},
+            "commit": commit(),
+        }
+        return about | self.describes(args, images)
 
     def identity(self, args: Args, images: Images) -> dict:
         """What a checkpoint must share with a run that goes on with it, as plain values."""
@@ -283,29 +303,7 @@ class Experiment:
             UserError: missing or damaged file, or one of another model or training.
         """
         path = path / LAST if path.is_dir() else path
-        state = checkpoint.load(path)
-        exact = "identity" in state
-        if exact:
-            trainer.load_state_dict(state)
-            where = state["epoch"], state["step"]
-            log.info("going on from %s after epoch %d, step %d", path, *where)
-        elif self.authors and self.authors.keys <= state.keys():
-            try:
-                self.authors.load(trainer, state, path)
-            except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
-                raise UserError(
-                    f"{path} is of another model than this run's "
-                    f"({str(error).splitlines()[-1].strip()}); check {self.authors.flags}."
-                ) from None
-        else:
-            expected = (
-                f"neither a {LAST} nor a {self.authors.name}" if self.authors else f"no {LAST}"
-            )
-            keys = ", ".join(map(str, list(state)[:6]))
-            raise UserError(
-                f"{path} is {expected} (it has the keys {keys}); to start from weights alone use "
-                "--pretrained."
-            )
+        state, exact = checkpoint.take_up(trainer, path, LAST, self.authors)
         return Source(path, state, exact, run.holds(path))
 
     def begin(self, args: Args, images: Images, trainer: Trainer, source: Source | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -51,7 +52,7 @@ def environment(device: torch.device, seed: int) -> dict:
             versions[name] = None
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "commit": _commit(),
+        "commit": commit(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
         "device_type": device.type,
         "python": platform.python_version(),
@@ -62,7 +63,9 @@ def environment(device: torch.device, seed: int) -> dict:
     }
 
 
-def _commit() -> str | None:
+@functools.cache
+def commit() -> str | None:
+    """Commit of this checkout, with ``+changes`` where files differ from it; None without git."""
     root = Path(__file__).resolve().parents[2]
     try:
         git = ["git", "-C", str(root)]

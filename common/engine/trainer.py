@@ -135,9 +135,9 @@ class Trainer:
         self.progress = Progress(recipe.start_epoch, 0, recipe.epochs, recipe.steps_per_epoch)
         self.history: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
-        self.rate_used: float | None = None
-        self.ended_early = False
+        self.rate_used, self.ended_early = None, False
         self._stop = StopRequest(repeats=distributed.size() > 1)
+        self.record: dict | None = None  # what checkpoints say of the network
         self._continues, self._waiting = False, 0  # steps whose gradients are not used yet
         self._images, self._seconds = 0, 0.0
 
@@ -384,7 +384,7 @@ class Trainer:
             return None
         whole, path = self.state_dict(), self.run and self.run.path / LAST
         if path:
-            checkpoint.save(whole, path)
+            checkpoint.save(whole, path, self.record)
         return path
 
     def _stop_if_asked(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -80,6 +80,24 @@ def load_pretrained(
         ", ".join(report["unused"]) or "none",
     )
     return report
+
+
+BLOCKS_OF_LAYER3 = {1: "resnet10", 2: "resnet18", 6: "resnet34", 23: "resnet101", 36: "resnet152"}
+
+
+def resnet_of(keys: Iterable[str], layer1: str = "layer1", layer3: str = "layer3") -> str | None:
+    """The name of the ResNet whose tensors are called so; None where it is another network.
+
+    Args:
+        keys: of a state dict.
+        layer1, layer3: what torchvision's layers of these names are called.
+    """
+    keys = set(keys)
+    depth = layer3.count(".") + 1
+    blocks = len({key.split(".")[depth] for key in keys if key.startswith(f"{layer3}.")})
+    bottlenecks = f"{layer1}.0.conv3.weight" in keys
+    name = BLOCKS_OF_LAYER3.get(blocks)
+    return "resnet50" if bottlenecks and name == "resnet34" else name
 
 
 def imagenet_file(backbone: str) -> Path:

@@ -92,7 +92,7 @@ def averaged_weights(trainer: Trainer) -> dict[str, Tensor]:
 
 def save_weights(trainer: Trainer, path: Path) -> None:
     """Write :func:`averaged_weights` as a plain state dict, in one step."""
-    checkpoint.save(averaged_weights(trainer), path)
+    checkpoint.save(averaged_weights(trainer), path, trainer.record)
 
 
 def run_of(path: Path) -> Path:

@@ -20,6 +20,7 @@ from common.engine.pseudo_labels import PseudoLabelDiagnostics
 from common.engine.run_folder import RunFolder
 from common.engine.trainer import Recipe, Trainer
 from common.nn.ema import ParameterEMA
+from ssfer import prediction
 from ssfer.finetune import authors_files, data, faces, rates, start
 from ssfer.finetune.method import (
     EMATeacher,
@@ -187,5 +188,6 @@ SUPERVISED = Experiment(
     labels="anno_percent",
     labels_are_share=True,
     decides=decides,
+    describes=prediction.describe,
 )
 SEMI = replace(SUPERVISED, build=build_semi)

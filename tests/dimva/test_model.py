@@ -5,7 +5,8 @@ import torch
 import torchvision
 
 from common.cli import UserError
-from dimva.model import DimensionalResNet, freeze, load_checkpoint, start_from_imagenet
+from common.predict import load
+from dimva.model import DimensionalResNet, freeze, start_from_imagenet
 
 
 @pytest.mark.parametrize("classes", [None, 3])
@@ -44,15 +45,16 @@ def test_torchvision_weights_are_taken_by_their_names(tmp_path):
 def test_checkpoint_says_what_network_it_is_of(tmp_path, backbone, classes):
     model = DimensionalResNet(backbone, classes)
     torch.save(model.state_dict(), tmp_path / "a.pt")
-    loaded = load_checkpoint(tmp_path / "a.pt")
+    named = () if classes is None else None  # the eight are Mikels', as the file's form says
+    loaded = load(tmp_path / "a.pt", "dimva", named).network.network
     assert loaded.state_dict().keys() == model.state_dict().keys()
     assert torch.equal(loaded.FC_va.weight, model.FC_va.weight)
 
 
 def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"fc.weight": torch.zeros(1)}, tmp_path / "a.pt")
-    with pytest.raises(UserError, match=r"FC_va\.weight"):
-        load_checkpoint(tmp_path / "a.pt")
+    with pytest.raises(UserError, match="has not the tensors of dimva's network"):
+        load(tmp_path / "a.pt", "dimva")
 
 
 def test_missing_imagenet_weights_are_refused_and_nothing_is_downloaded(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ def test_broken_image_is_named_and_left_out(single, images, command, workers):
     outcome = command(argv, single, predict.main)
     assert outcome.code == 0, outcome.err
     assert "unreadable image left out" in outcome.err and "joy/7.png" in outcome.err
-    assert "8 images: mixed.csv" in outcome.out
+    assert "8 images answered" in outcome.out and "written: mixed.csv" in outcome.out
     assert "1 unreadable and left out: joy/7.png" in outcome.out
     table = pd.read_csv(single / "mixed.csv")
     assert len(table) == 8 and "joy/7.png" not in set(table["path"])
@@ -90,5 +90,5 @@ def test_folder_of_broken_images_is_a_sentence(single, command):
     (single / "broken/a.jpg").write_bytes(b"no image")
     argv = ["--checkpoint", CHECKPOINT, "--images", "broken", "--out", "x.csv"]
     outcome = command([*argv, *FAST], single, predict.main)
-    assert outcome.code == 2 and "none of the 1 images in broken" in outcome.last_line
+    assert outcome.code == 2 and "none of the 1 images could be read, a.jpg" in outcome.last_line
     assert not (single / "x.csv").exists()

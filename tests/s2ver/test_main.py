@@ -121,7 +121,7 @@ def test_printed_headline_names_its_protocol(plain):
 
 def test_best_checkpoint_has_the_authors_keys_and_loads_strictly(plain):
     best = torch.load(plain.folder / "model_best.pth", weights_only=True)
-    assert set(best) == {"model", "optimizer", "scheduler", "it", "ema_model"}
+    assert set(best) == {"model", "optimizer", "scheduler", "it", "ema_model", "record"}
     for part in ("model", "ema_model"):
         build_model("resnet18", 8).load_state_dict(best[part], strict=True)
     assert best["it"] == 0

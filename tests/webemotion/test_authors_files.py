@@ -28,6 +28,7 @@ def trainer(tmp_path):
         run=types.SimpleNamespace(path=tmp_path),
         progress=types.SimpleNamespace(epoch=0, step=0, steps_per_epoch=2),
         rate_used=1.0,
+        record=None,
     )
 
 

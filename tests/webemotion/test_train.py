@@ -86,7 +86,7 @@ def test_files_of_a_training(place, train, rows):
     assert "DRAWN STAND-IN DATA" in seen.out
     out = place / "out"
     state = read(out / "checkpoint_0001.pth.tar")
-    assert set(state) == {"epoch", "arch", "state_dict", "best_prec1", "optimizer"}
+    assert set(state) == {"epoch", "arch", "state_dict", "best_prec1", "optimizer", "record"}
     assert state["epoch"] == 2 and state["arch"] == "resnet50"
     assert all(name.startswith("module.") for name in state["state_dict"])
     assert state["best_prec1"] == 100 * max(row["test"]["hits"] for row in rows(out))

@@ -166,7 +166,7 @@ def _positions(paths: list[str], names: list[str]) -> np.ndarray:
 def _checkpoint(prefix: str, state: dict) -> dict:
     optimizer = {key for values in state["optimizer"]["state"].values() for key in values}
     return {
-        f"{prefix}_key": np.array(sorted(state)),
+        f"{prefix}_key": whole.keys(state, in_order=False),
         f"{prefix}_epoch": np.int64(state["epoch"]),
         f"{prefix}_acc": np.array([state["acc"], state["best_acc"]]),
         f"{prefix}_state_key": np.array(list(state["state_dict"])),

@@ -137,7 +137,7 @@ def command(case: Case) -> dict:
         "saved_epoch": np.flatnonzero(saved),
         "log_train": np.array(train),
         "log_test": np.column_stack([tops, tops[latest, 1]]),
-        "checkpoint_key": np.array(sorted(best), dtype=np.str_),
+        "checkpoint_key": whole.keys(best, in_order=False),
         "checkpoint_state_key": np.array(list(best["model"]), dtype=np.str_),
         "checkpoint_it": np.int64(best["it"]),
         "checkpoint_last_epoch": np.int64(best["scheduler"]["last_epoch"]),

@@ -127,7 +127,7 @@ def _checkpoint(file: dict) -> dict:
     entries = file["optimizer"]["state"]
     tensors = {key for values in entries.values() for key in values}
     return {
-        "checkpoint_key": np.array(list(file), dtype=np.str_),
+        "checkpoint_key": whole.keys(file),
         "checkpoint_epoch": np.int64(file["epoch"]),
         "checkpoint_state_key": np.array(list(file["model"]), dtype=np.str_),
         "checkpoint_optimizer_key": np.array(list(file["optimizer"]), dtype=np.str_),

@@ -285,7 +285,7 @@ def _of_files(watch: _Watch, folder: Path) -> dict:
     held = checkpoint.load(watch.saved[-1][-1])
     state = held["optimizer"]["state"]
     return out | {
-        "checkpoint_key": text(held),
+        "checkpoint_key": whole.keys(held),
         "checkpoint_state_key": text(held["state_dict"]),
         "checkpoint_optimizer_tensors": text(sorted({k for own in state.values() for k in own})),
         "checkpoint_optimizer_entries": np.int64(len(state)),
