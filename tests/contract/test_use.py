@@ -80,7 +80,8 @@ def test_an_exported_run_answers_the_same(asked, photographs, in_process, tmp_pa
         session = onnxruntime.InferenceSession(tmp_path / "model")
         meta = session.get_modelmeta().custom_metadata_map
         assert json.loads(meta["classes"]) == list(load(asked).classes)
-        side = json.loads(meta["preprocessing"])["resize"]
+        shown = json.loads(meta["preprocessing"])
+        side = shown["crop"]
         for number in (1, 3):
             images = np.zeros((number, 3, side, side), np.float32)
             assert len(session.run(None, {"images": images})[0]) == number

@@ -4,6 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 
 from dimva import predict
 
@@ -92,3 +93,22 @@ def test_folder_of_broken_images_is_a_sentence(single, command):
     outcome = command([*argv, *FAST], single, predict.main)
     assert outcome.code == 2 and "none of the 1 images could be read, a.jpg" in outcome.last_line
     assert not (single / "x.csv").exists()
+
+
+def test_ratings_outside_the_scale_are_warned_of(single, images, command, tmp_path):
+    file = single / "checkpoints/far.pt"
+    held = torch.load(single / CHECKPOINT, weights_only=True)
+    held["FC_va.bias"] = held["FC_va.bias"] + 40
+    torch.save(held, file)
+    shutil.copy(single / f"{CHECKPOINT}.json", f"{file}.json")
+    argv = ["--checkpoint", file, "--images", images / "Emotion6/test", "--out", "far.csv", *FAST]
+    outcome = command(argv, single, predict.main)
+    assert outcome.code == 0, outcome.err
+    assert "warning: 9 have a valence or arousal outside 1..9" in outcome.out
+
+
+def test_another_size_than_trained_is_refused(single, images, command):
+    argv = ["--checkpoint", CHECKPOINT, "--images", images / "Emotion6/test", "--out", "y.csv"]
+    outcome = command([*argv, "--image_size", "64"], single, predict.main)
+    assert outcome.code == 2 and "which was trained at 32" in outcome.last_line
+    assert not (single / "y.csv").exists()

@@ -1,5 +1,7 @@
 """The rate by steps and by plateau, and what a training that goes on takes over."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -59,3 +61,12 @@ def test_schedules_that_are_none(text):
 
 def test_a_schedule_may_hold_blanks_and_repeat_itself():
     assert milestones_of(" 2,2 ,4,") == [2, 2, 4]
+
+
+def test_the_average_word2vec_script_follows_its_training_loss():
+    training, optimizer = iter([2.0, 2.0]), optimizer_at(0.1)
+    _, (plateau,) = scheduling(optimizer, config(None), loss=lambda: next(training))
+    for validation in (0.9, 0.5):  # falls, while the training's stands still
+        row = {"test": {"loss": validation}}
+        plateau.on_epoch_end(SimpleNamespace(judged_on="test"), row)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.01)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -183,6 +185,68 @@ def test_word_table_keeps_known_vectors():
     assert np.abs(table[0]).max() <= 0.25 and table[0].any()
     with pytest.raises(UserError, match="word_dim is 3"):
         vectors.word_table({"b": 0}, {"b": np.array([1.0, 2.0])}, 3)
+
+
+@pytest.mark.parametrize(("family", "spread"), [("dan2", 0.25), ("v2", 0.01)])
+def test_words_without_a_vector_spread_as_in_their_family(tmp_path, in_process, family, spread):
+    entries = [Entry(f"{k}.jpg", [k % 2], ["sky", "joy"][: 1 + k % 2]) for k in range(20)]
+    lists.write_list(tmp_path / "l.jsonl", entries)
+    pickles.save({"joy": np.ones(300, np.float32)}, tmp_path / "v.pkl")
+    model = "CNN" if family == "dan2" else "TextCNN_NLT"
+    argv = [
+        "--train_file",
+        "l.jsonl",
+        "--out",
+        "t.pth.tar",
+        "--num_classes",
+        "2",
+        "--device",
+        "cpu",
+    ]
+    argv += ["--epochs", "1", "--word_vectors", "v.pkl", "--family", family, "--model", model]
+    argv += ["--batch_size", "6", "--sent_len", "20", "--lr", "0"]
+    seen = in_process(train.main, argv, tmp_path)
+    assert seen.code == 0, seen.err
+    held = checkpoint.load(tmp_path / "t.pth.tar")
+    sky = held.state_dict["embedding.weight"][held.tag2idx["sky"]]
+    assert 0.9 * spread < sky.abs().max() <= spread
+
+
+@pytest.mark.parametrize(("ties", "epochs"), [(True, [1, 2, 3]), (False, [1, 2])])
+def test_which_of_equal_epochs_is_the_best(tmp_path, ties, epochs):
+    network = torch.nn.Linear(1, 1)
+    trainer = SimpleNamespace(
+        recipe=SimpleNamespace(metric="top1"),
+        history=[],
+        method=SimpleNamespace(model=network),
+        progress=SimpleNamespace(epoch=0),
+    )
+    keep, written = checkpoint.KeepBest(tmp_path / "t.pth.tar", {"joy": 0}, "v2/CNN", ties), []
+    for epoch, value in enumerate((0.3, 0.5, 0.5, 0.4)):
+        trainer.progress.epoch = epoch
+        earlier = [row["test"]["top1"] for row in trainer.history]
+        is_best = all(value >= other for other in earlier)
+        keep.on_evaluated(trainer, {"test": {"top1": value}}, is_best)
+        written.append(torch.load(tmp_path / "t.pth.tar", weights_only=True)["epoch"])
+        trainer.history.append({"test": {"top1": value}})
+    assert sorted(set(written)) == epochs
+
+
+def test_word2vec_is_asked_for_as_published(monkeypatch):
+    asked = {}
+
+    class Word2Vec:
+        def __init__(self, sentences, **how):
+            asked.update(how, sentences=sentences)
+            words = sorted({word for sentence in sentences for word in sentence})
+            self.wv = type("V", (dict,), {"index_to_key": words})({w: [1.0] for w in words})
+
+    monkeypatch.setitem(sys.modules, "gensim.models", SimpleNamespace(Word2Vec=Word2Vec))
+    given = [[f"w{k}", "joy", "sky"] for k in range(100)]
+    vectors.train_vectors(given)
+    assert (asked["negative"], asked["epochs"], asked["min_count"], asked["sg"]) == (15, 10, 100, 1)
+    assert asked["window"] == 3  # a whole sentence is a word's context
+    assert asked["sentences"] != given and sorted(asked["sentences"]) == sorted(given)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gensim") is None, reason="gensim is not installed")
