@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -21,6 +24,38 @@ EXIT_INTERRUPTED = 130
 
 class UserError(Exception):
     """A mistake of the user, told in sentences: what was found, what was expected, what to do."""
+
+
+FAULTS = (OSError, MemoryError, RecursionError, RuntimeError)
+"""What may be the machine's fault, see :func:`is_fault`."""
+NO_MEMORY = ("can't allocate memory", "out of memory", "unable to allocate")
+DEAD_LOADER = "DataLoader worker"
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether an error is of the machine, such as a full disk, and not of the code."""
+    if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
+        return isinstance(error, FAULTS)
+    text = str(error)
+    return DEAD_LOADER in text or any(word in text.lower() for word in NO_MEMORY)
+
+
+def fault_text(error: BaseException) -> str:
+    """A fault of the machine in sentences."""
+    if isinstance(error, RecursionError):
+        return "A file is nested too deeply to be read; give a flat one."
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return (
+            f"The machine refused: {error.strerror or error}{place}; make room, or see to the "
+            "rights of the folder."
+        )
+    if DEAD_LOADER in str(error):
+        return (
+            f"A loader process died ({str(error).splitlines()[0]}): the machine may be out of "
+            "memory, or it was told to stop; --num_workers 0 does without."
+        )
+    return "Memory ran out; give a smaller batch size or image size, or fewer --num_workers."
 
 
 class Interrupted(Exception):
@@ -52,10 +87,12 @@ def entry_point(run: Callable[[list[str]], int | None], argv: list[str] | None =
         argv: the arguments; ``sys.argv[1:]`` when None.
 
     Returns:
-        0 on success, 2 after a :class:`UserError`, 130 or 143 after Ctrl-C or SIGTERM.
+        0 on success, 2 after a :class:`UserError` or a fault of the machine, 130 or 143 after
+        Ctrl-C or SIGTERM.
     """
     try:
-        return run(sys.argv[1:] if argv is None else list(argv)) or 0
+        with _terminated_in_words():
+            return run(sys.argv[1:] if argv is None else list(argv)) or 0
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER_ERROR
@@ -68,6 +105,29 @@ def entry_point(run: Callable[[list[str]], int | None], argv: list[str] | None =
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except FAULTS as error:
+        if not is_fault(error):
+            raise
+        print(f"error: {fault_text(error)}", file=sys.stderr)
+        return EXIT_USER_ERROR
+
+
+@contextlib.contextmanager
+def _terminated_in_words() -> Iterator[None]:
+    """Inside the block SIGTERM ends the command as Ctrl-C does, with its own exit code."""
+
+    def stop(number: int, _frame) -> None:
+        raise Interrupted("Stopped before there was anything to save.", 128 + number)
+
+    usual = threading.current_thread() is threading.main_thread()
+    usual = usual and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if usual:
+        signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def command(run: Callable[[list[str]], int | None]) -> Callable[[list[str] | None], int]:

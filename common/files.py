@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
+"""Names of files that are being written, see :func:`replacing`."""
 
 
 @contextmanager
@@ -32,9 +36,27 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(part, "rb") as written:
             os.fsync(written.fileno())  # on the disk before it has the name
         os.replace(part, path)
+        sync_folder(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk too, where its file system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what a process that was killed while :func:`replacing` left in a folder."""
+    for file in folder.iterdir():
+        if LEFTOVER.fullmatch(file.name) and file.is_file():
+            file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -211,6 +211,14 @@ def add_machine_flags(group: _Group, add: Callable | None = None, device: str = 
             "--stop_after_epoch",
             {"type": at_least_0, "default": 0, "help": "leave, resumable, after this epoch"},
         ),
+        (
+            "--save_every_minutes",
+            {"type": not_negative, "default": 10.0, "help": "last.ckpt inside an epoch; 0: never"},
+        ),
+        (
+            "--on_nan",
+            {"choices": ("stop", "skip"), "default": "stop", "help": "a step that is not finite"},
+        ),
         ("--corrected", {"help": "turn on every correction of the fidelity table"}),
     ):
         switch = {} if "default" in settings else {"action": "store_true"}

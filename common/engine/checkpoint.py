@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import logging
+import os
 import pickle
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +20,15 @@ import torch
 from torch import Tensor
 
 from common.cli import UserError
+from common.data.images import content_digests
 from common.files import replacing, write_json
 
 log = logging.getLogger(__name__)
 
 
+PREVIOUS = "previous.ckpt"
+"""The ``last.ckpt`` before this one, which a damaged one is replaced by."""
+MARK = b"sha256:"
 RECORD = "record"
 """Key of what a checkpoint says of its network, see :meth:`common.engine.experiment.Experiment`."""
 
@@ -39,6 +47,55 @@ def save(state: dict, path: Path, record: dict | None = None) -> None:
         state = {**state, RECORD: record}
     with replacing(path) as part, open(part, "wb") as file:
         torch.save(state, file)
+
+
+def save_last(state: dict, path: Path, record: dict | None = None) -> None:
+    """As :func:`save`, with a digest; what stood there is kept as ``previous.ckpt``.
+
+    Raises:
+        UserError: there is not enough room on the disk.
+    """
+    if path.is_file():
+        size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+        if free < 1.1 * size:
+            raise UserError(
+                f"a checkpoint needs about {size:,} bytes and {path.parent} has {free:,} left, so "
+                f"nothing is written and {path.name} stays as it is; make room."
+            )
+    with replacing(path) as part:
+        with open(part, "wb") as file:
+            torch.save({**state, RECORD: record} if record else state, file)
+        sign(part)
+        keep_previous(path)
+
+
+def keep_previous(path: Path) -> None:
+    """Give the file at `path` a second name, where the file system can."""
+    second = path.with_name(f".{PREVIOUS}")
+    second.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # no links there: the file itself is replaced in one step
+        os.link(path, second)
+        os.replace(second, path.with_name(PREVIOUS))
+
+
+def sign(path: Path) -> None:
+    """Add the SHA-256 of a zip archive as its comment, which other readers pass over."""
+    comment = MARK + content_digests([path], 1)[0].encode()
+    with open(path, "r+b") as file:
+        file.seek(-2, os.SEEK_END)  # the archive's last field, 0: the length of its comment
+        file.write(len(comment).to_bytes(2, "little") + comment)
+
+
+def signed_and_whole(path: Path) -> bool | None:
+    """Whether a file is as :func:`sign` left it; None where it was not signed."""
+    length = len(MARK) + 64
+    content = path.read_bytes()
+    body, comment = content[:-length], content[-length:]
+    told = len(comment).to_bytes(2, "little")
+    if not comment.startswith(MARK) and not body.endswith(told):
+        return None
+    digest = hashlib.sha256(body[:-2] + b"\0\0").hexdigest().encode()
+    return body.endswith(told) and comment == MARK + digest
 
 
 def beside(path: Path) -> Path:
@@ -112,7 +169,10 @@ def _refuse_other_files(path: Path) -> None:
             f"{path} is a safetensors file; expected torch's form: load it with "
             "safetensors.torch.load_file and save that dictionary with torch.save."
         )
-    if not zipfile.is_zipfile(path):
+    whole = signed_and_whole(path)
+    if whole is False:
+        raise UserError(f"{path} is damaged: it is not as it was written; use another copy.")
+    if whole or not zipfile.is_zipfile(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
@@ -172,6 +232,23 @@ def source_of(args: argparse.Namespace) -> Path | None:
     return Path(path)
 
 
+def load_or_previous(path: Path) -> dict:
+    """A run's exact state; where it is damaged, the one before it.
+
+    Raises:
+        UserError: both are missing or damaged.
+    """
+    previous = path.with_name(PREVIOUS)
+    try:
+        return load(path)
+    except UserError as error:
+        if not previous.is_file():
+            raise
+        state = load(previous)
+        log.warning("%s Going on from the one before it, %s.", error, previous)
+        return state
+
+
 def take_up(trainer, path: Path, last: str, authors: AuthorsCheckpoint | None) -> tuple[dict, bool]:
     """Set a trainer up from a run's exact state, or from a file of the authors.
 
@@ -184,7 +261,7 @@ def take_up(trainer, path: Path, last: str, authors: AuthorsCheckpoint | None) -
     Raises:
         UserError: missing or damaged file, or one of another model or training.
     """
-    state = load(path)
+    state = load_or_previous(path) if path.name == last else load(path)
     if "identity" in state:
         trainer.load_state_dict(state)
         where = state["epoch"], state["step"]

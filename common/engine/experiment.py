@@ -22,6 +22,7 @@ from common.data import cache, split_files
 from common.data.splits import Images
 from common.engine import checkpoint, distributed
 from common.engine.checkpoint import AuthorsCheckpoint, Source, source_of
+from common.engine.guards import telling
 from common.engine.method import Method, Stream
 from common.engine.precision import apply_fast
 from common.engine.run_folder import (
@@ -221,7 +222,8 @@ class Experiment:
         self.begin(args, images, trainer, source)
         summary = self.train(trainer, given_flags.argv)
         if summary["finished"]:
-            self.after(trainer, args, images)
+            with telling(self.go_on(trainer.run, given_flags.argv)):
+                self.after(trainer, args, images)
 
     # --- its steps, for a program of several stages too ---
 
@@ -258,6 +260,8 @@ class Experiment:
                 precision=args.precision,
                 channels_last=args.channels_last,
                 stop_after_epoch=parts.recipe.stop_after_epoch or args.stop_after_epoch,
+                save_every_minutes=args.save_every_minutes,
+                on_nan=args.on_nan,
             ),
             device,
             parts.evaluators,
@@ -360,7 +364,7 @@ class Experiment:
             Interrupted: a signal came; the text says how to go on.
         """
         run = trainer.run
-        go_on = f"Go on with:\n  {self.resume_command(argv, run.path / LAST)}"
+        go_on = self.go_on(run, argv)
         if trainer.finished and (run.path / SUMMARY).exists():  # resumed after its end
             print(headline_text(summary := read_summary(run.path), run.path))
             run.close()
@@ -369,24 +373,18 @@ class Experiment:
         run.start_scalars(trainer.progress.global_step)
         started = time.monotonic()
         try:
-            trainer.fit()
-        except Interrupted as stop:
-            raise Interrupted(f"{stop}\n{go_on}", stop.exit_code) from None
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(
-                f"a loader process died ({str(error).splitlines()[0]}): the machine may be out of "
-                f"memory, or it was told to stop; --num_workers 0 does without. {go_on}"
-            ) from None
-        except KeyboardInterrupt:  # a second Ctrl-C
-            raise Interrupted(f"Stopped at once; what was saved last stays.\n{go_on}") from None
+            with telling(go_on):
+                trainer.fit()
         finally:
             run.close()
         summary = self.summarise(trainer, time.monotonic() - started)
         if not summary["finished"]:
             print(go_on)
         return summary
+
+    def go_on(self, run: RunFolder, argv: list[str]) -> str:
+        """How a person goes on with a run."""
+        return f"Go on with:\n  {self.resume_command(argv, run.path / LAST)}"
 
     def resume_command(self, argv: list[str], last: Path) -> str:
         """The command that goes on with a run, as a person would type it."""

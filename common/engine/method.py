@@ -110,3 +110,45 @@ def to_device(batch, device: torch.device, channels_last: bool = False):
 def images_in(batch: dict) -> int:
     """How many images a batch holds, all its views counted."""
     return sum(len(v) for v in batch.values() if isinstance(v, Tensor) and v.ndim == 4)
+
+
+@dataclass
+class Recipe:
+    """How the loop runs.
+
+    Attributes:
+        epochs, steps_per_epoch: length of the training in steps, a batch of every stream each.
+        start_epoch: epochs that count as trained when it begins.
+        clip: gradient-norm clip where > 0.
+        clip_scaled: with fp16, clip before the loss scale is taken out.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        channels_last: memory layout of model and images.
+        ema_across_epochs: False starts the average anew at every epoch.
+        metric, mode: what an evaluation is judged by, ``max`` or ``min``.
+        stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
+        schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
+        percent: whether `metric` is a share, to be shown in percent.
+        accumulate: steps whose gradients are added up before optimiser, schedule per step and
+            average move. The count runs on through epochs; what is left at the end is not used.
+        save_every_minutes: write ``last.ckpt`` inside an epoch too; 0 means at its ends alone.
+        on_nan: ``stop``, or ``skip`` to leave a step out whose loss or gradients are not finite.
+        mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    start_epoch: int = 0
+    clip: float = 0.0
+    clip_scaled: bool = False
+    precision: str = "fp32"
+    channels_last: bool = False
+    ema_across_epochs: bool = False
+    metric: str = "top1"
+    mode: str = "max"
+    stop_after_epoch: int = 0
+    schedule_per: str = "step"
+    percent: bool = True
+    accumulate: int = 1
+    mean_gradients: bool = True
+    save_every_minutes: float = 0.0
+    on_nan: str = "stop"

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from common.cli import UserError
 from common.engine import distributed
-from common.files import finite, write_json
+from common.files import finite, replacing, sweep, write_json
 from common.metrics.protocols import four_protocols
 
 CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST = (
@@ -88,6 +88,10 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _line(row: dict) -> str:
+    return json.dumps(finite(row), ensure_ascii=False) + "\n"
 
 
 class RunFolder:
@@ -176,6 +180,7 @@ class RunFolder:
                 f"the run folder {self.path} cannot be made ({error.strerror}); give another "
                 f"{self._flags[1]}."
             ) from None
+        sweep(self.path)
         if self.used and not resume:
             try:
                 self.clear()
@@ -223,13 +228,14 @@ class RunFolder:
     def append_metrics(self, row: dict) -> None:
         """Add a row to ``metrics.jsonl``; rows hold no times, so equal runs give equal files."""
         with open(self.path / METRICS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
+            file.write(_line(row))
+            file.flush()
+            os.fsync(file.fileno())
 
     def rewrite_metrics(self, rows: list[dict]) -> None:
-        """Replace ``metrics.jsonl``, e.g. by the rows a checkpoint knows of."""
-        (self.path / METRICS).unlink(missing_ok=True)
-        for row in rows:
-            self.append_metrics(row)
+        """Replace ``metrics.jsonl``, in one step, by the rows a checkpoint knows of."""
+        with replacing(self.path / METRICS) as part:
+            part.write_text("".join(map(_line, rows)), encoding="utf-8")
 
     def start_scalars(self, step: int) -> None:
         """Open the TensorBoard file; events of an earlier try after `step` are hidden."""

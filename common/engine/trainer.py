@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,8 +15,16 @@ from tqdm import tqdm
 
 from common.cli import Interrupted, UserError, epoch_line, training_bar
 from common.engine import checkpoint, distributed, state
-from common.engine.interrupt import StopRequest
-from common.engine.method import Method, Progress, StepOutput, Stream, images_in, to_device
+from common.engine.guards import Clock, Finite, StopRequest
+from common.engine.method import (
+    Method,
+    Progress,
+    Recipe,
+    StepOutput,
+    Stream,
+    images_in,
+    to_device,
+)
 from common.engine.precision import autocast, evaluated_in, grad_scaler
 from common.engine.run_folder import LAST, RunFolder
 from common.nn.ema import ParameterEMA, StateEMA
@@ -26,44 +32,6 @@ from common.nn.ema import ParameterEMA, StateEMA
 log = logging.getLogger(__name__)
 
 Evaluator = Callable[[Method, Progress], dict]
-
-
-@dataclass
-class Recipe:
-    """How the loop runs.
-
-    Attributes:
-        epochs, steps_per_epoch: length of the training in steps, a batch of every stream each.
-        start_epoch: epochs that count as trained when it begins.
-        clip: gradient-norm clip where > 0.
-        clip_scaled: with fp16, clip before the loss scale is taken out.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
-        channels_last: memory layout of model and images.
-        ema_across_epochs: False starts the average anew at every epoch.
-        metric, mode: what an evaluation is judged by, ``max`` or ``min``.
-        stop_after_epoch: leave after this many epochs in all, resumable; 0 means never.
-        schedule_per: the scheduler moves after every ``step`` or after every ``epoch``.
-        percent: whether `metric` is a share, to be shown in percent.
-        accumulate: steps whose gradients are added up before optimiser, schedule per step and
-            average move. The count runs on through epochs; what is left at the end is not used.
-        mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
-    """
-
-    epochs: int
-    steps_per_epoch: int
-    start_epoch: int = 0
-    clip: float = 0.0
-    clip_scaled: bool = False
-    precision: str = "fp32"
-    channels_last: bool = False
-    ema_across_epochs: bool = False
-    metric: str = "top1"
-    mode: str = "max"
-    stop_after_epoch: int = 0
-    schedule_per: str = "step"
-    percent: bool = True
-    accumulate: int = 1
-    mean_gradients: bool = True
 
 
 class Callback:
@@ -137,6 +105,10 @@ class Trainer:
         self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
         self.rate_used, self.ended_early = None, False
         self._stop = StopRequest(repeats=distributed.size() > 1)
+        self._finite, self._clock = (
+            Finite(recipe.on_nan == "skip"),
+            Clock(recipe.save_every_minutes),
+        )
         self.record: dict | None = None  # what checkpoints say of the network
         self._continues, self._waiting = False, 0  # steps whose gradients are not used yet
         self._images, self._seconds = 0, 0.0
@@ -145,6 +117,11 @@ class Trainer:
     def judged_on(self) -> str:
         """The split that chooses the best epoch: held-out images where there are any."""
         return "val" if "val" in self.evaluators else "test"
+
+    @property
+    def _published(self) -> bool:
+        """Published draws cannot go on inside an epoch, so what its beginning saved stays."""
+        return any(getattr(stream, "published", False) for stream in self.streams.values())
 
     @property
     def images_per_second(self) -> float | None:
@@ -255,12 +232,15 @@ class Trainer:
                 )
             bar.update()
             self._stop_if_asked()
+            if not self._published and distributed.largest(int(self._clock.due), self.device):
+                self.save()
 
     def _step(self, batches: dict) -> StepOutput:
         with autocast(self.device, self.recipe.precision):
             output = self._forward(batches, self.progress)
         share = self.recipe.accumulate if self.recipe.mean_gradients else 1
         self.scaler.scale(output.loss / share).backward()
+        self._finite.note(output.loss, self.method.parameters(), self.scaler.is_enabled())
         self.rate_used = self.optimizer.param_groups[0]["lr"]
         self._waiting = (self._waiting + 1) % self.recipe.accumulate
         if self._waiting == 0:
@@ -275,6 +255,9 @@ class Trainer:
 
     def _update(self) -> None:
         """Use the gradients: clip, optimiser, schedule, average."""
+        if self._finite.leave_out():
+            self.optimizer.zero_grad()
+            return
         if self.recipe.clip > 0:
             if not self.recipe.clip_scaled:
                 self.scaler.unscale_(self.optimizer)
@@ -296,13 +279,15 @@ class Trainer:
         return {name: t.item() / steps for name, t in zip(self.sums, totals, strict=True)}
 
     def _check_finite(self, output: StepOutput) -> None:
-        if not math.isfinite(output.loss.item()):
-            parts = ", ".join(f"{k} {float(v):.3g}" for k, v in output.logs.items())
-            raise UserError(
-                f"the loss is {output.loss.item()} at step {self.progress.global_step} ({parts}). "
-                "The last checkpoint is from before this epoch; try a lower --lr, --clip 1 or "
-                "--precision fp32."
-            )
+        if self._finite.take():
+            return
+        logged = {"loss": output.loss, **output.logs}
+        parts = ", ".join(f"{name} {float(value):.3g}" for name, value in logged.items())
+        raise UserError(
+            f"loss or gradients are no longer finite at step {self.progress.global_step} or "
+            f"shortly before ({parts}). {LAST} is from before; start anew with a lower --lr or in "
+            "--precision fp32, or go on with --on_nan skip, which leaves such steps out."
+        )
 
     def averaged(self) -> AbstractContextManager:
         """Inside this context the method holds its average, where it has one."""
@@ -382,9 +367,15 @@ class Trainer:
         """Write ``last.ckpt``; every process must call this together, the first one writes."""
         if not self.run and distributed.size() == 1:
             return None
+        self._clock.start()
+        if not all(bool(torch.isfinite(p).all()) for p in self.method.parameters()):
+            raise UserError(
+                f"the weights are no longer finite, so they are not saved: {LAST} stays as it was, "
+                "from before. Start anew with a lower --lr, or in --precision fp32."
+            )
         whole, path = self.state_dict(), self.run and self.run.path / LAST
         if path:
-            checkpoint.save(whole, path, self.record)
+            checkpoint.save_last(whole, path, self.record)
         return path
 
     def _stop_if_asked(self) -> None:
@@ -394,7 +385,5 @@ class Trainer:
         self._stop.number = number  # it may have come to another process alone
         place = self.progress
         where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"
-        # Published draws cannot go on inside an epoch, so what its beginning saved stays.
-        published = any(getattr(stream, "published", False) for stream in self.streams.values())
-        saved = "the epoch begins anew" if published else f"saved to {self.save()}"
+        saved = "the epoch begins anew" if self._published else f"saved to {self.save()}"
         raise Interrupted(f"Stopped in {where}; {saved}.", self._stop.exit_code)
