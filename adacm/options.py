@@ -26,7 +26,7 @@ _NEVER_READ = "the published code parses it and never reads it; epochs count fro
 def gpu_list(text: str) -> str:
     """An argparse type: CUDA indices separated by commas, as CUDA_VISIBLE_DEVICES takes them."""
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not all(word.isdigit() for word in words):
+    if not all(word.isdecimal() for word in words):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of GPU numbers such as 0 or 0,1")
     return ",".join(words)
 

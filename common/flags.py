@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from common.cli import UserError
 from common.engine.precision import DTYPES
+from common.files import read_yaml
 
 
 def number(
@@ -261,18 +260,7 @@ def parse(build: Callable[[], argparse.ArgumentParser], argv: list[str]):
 
 
 def _file_arguments(parser: argparse.ArgumentParser, path: Path) -> list[str]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"the file of --c, {path}, cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f"line {place.line + 1}: " if place else ""
-        reason = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UserError(
-            f"the file of --c, {path}, is not valid YAML ({where}{reason}); "
-            "expected 'flag: value' lines."
-        ) from None
+    values = read_yaml(path, "'flag: value' lines, for --c")
     if not isinstance(values, dict):
         raise UserError(f"the file of --c, {path}, must hold 'flag: value' lines.")
     actions = {action.dest: action for action in parser._actions}

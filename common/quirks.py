@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from common.cli import UserError, command
-from common.readme import sync_block
+from common.files import sync_block
 
 BEGIN, END = "<!-- quirks:begin -->", "<!-- quirks:end -->"
 NOT_MEASURED = "not measured"

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.cli import UserError
+from common.files import read_json
 from webemotion.catalogue import SCRIPTS, Script
 from webemotion.method import Settings
 
@@ -180,16 +180,7 @@ def not_read(config: Config, row: Script) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config_file {path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"--config_file {path} is no text file; expected JSON.") from None
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"--config_file {path} is not valid JSON (line {error.lineno}: {error.msg})."
-        ) from None
+    values = read_json(path, "a configuration, for --config_file")
     if not isinstance(values, dict):
         raise UserError(f"--config_file {path} holds no JSON object of keys and values.")
     return values

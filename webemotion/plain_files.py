@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from common.cli import UserError
 from common.data import pickles
+from common.files import read_json
 
 
 def read_plain(path: str | Path, expected: str) -> Any:
@@ -22,10 +22,7 @@ def read_plain(path: str | Path, expected: str) -> Any:
     path = Path(path)
     if path.suffix != ".json":
         return pickles.load(path, expected)
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); expected {expected}.") from None
+    return read_json(path, expected)
 
 
 def read_dictionary(path: str | Path, what: str, *names: str) -> dict:

@@ -34,7 +34,7 @@ def milestones_of(schedule: str, source: str = "lr_schedule") -> list[int]:
         UserError: no whole numbers, or not in rising order.
     """
     words = [word.strip() for word in schedule.split(",") if word.strip()]
-    if not all(word.isdigit() for word in words):
+    if not all(word.isdecimal() for word in words):
         raise UserError(f"{source} '{schedule}' is no list of epochs like '10, 20'.")
     epochs = [int(word) for word in words]
     if epochs != sorted(epochs):

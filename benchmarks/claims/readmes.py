@@ -12,14 +12,14 @@ from benchmarks.claims import base
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import build_parser, command
 from benchmarks.ground.results_file import RESULTS, ROOT
-from common.readme import sync_block
+from common.files import sync_block
 
 TABLES = sorted(path.stem for path, r in results_file.read_all().items() if r.kind == "claim")
 """Results files whose table stands in the README of their paper."""
 
 
 def sync(name: str, write: bool) -> bool:
-    """Compare one table with its results file; see :func:`common.readme.sync_block`."""
+    """Compare one table with its results file; see :func:`common.files.sync_block`."""
     result = results_file.read(RESULTS / f"{name}.json")
     where = f"{result.environment['device']}, commit {result.commit[:7]}"
     content = f"```text\n{base.table(result)}\n({where})\n```"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.ground.commands import build_parser, command
 from benchmarks.ground.results_file import ROOT
-from common.readme import sync_block
+from common.files import sync_block
 
 PACKAGES = ("common", "s2ver", "adacm", "dimva", "ssfer", "webemotion", "benchmarks", "tests")
 AUTHORS = {"s2ver": 1925, "adacm": 732, "dimva": 702, "ssfer": 1062, "webemotion": 13979}

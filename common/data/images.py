@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import struct
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,8 @@ def decode(path: str | Path, upright: bool = False) -> Image.Image:
     Raises:
         DECODE_ERRORS: it cannot be decoded to its last byte.
     """
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+        raise OSError("it is no regular file")
     with Image.open(path) as image:
         return to_rgb(image, upright)
 

@@ -15,7 +15,7 @@ from common.cli import UserError
 from common.data.images import content_digests
 from common.data.manifest import Manifest
 from common.data.splits import Images, Split, hold_out_validation
-from common.files import replacing
+from common.files import read_json, replacing
 
 FORMAT = 1
 PARTS = ("labelled", "unlabelled", "validation")
@@ -144,16 +144,11 @@ def load(path: Path) -> SplitFile:
         UserError: missing, of another kind, or changed since it was written.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(path, "a file of `python -m common.datasets split`")
         positions = {part: np.array(content[part], np.int64) for part in PARTS}
         said, kind = content["hash"], content["format"]
         name, labels, classes = content["name"], content["labels"], tuple(content["classes"])
         images = dict(content["content"])
-    except OSError as error:
-        raise UserError(
-            f"the split file {path} cannot be read ({error.strerror}); draw one with "
-            "`python -m common.datasets split`."
-        ) from None
     except (ValueError, KeyError, TypeError, OverflowError):
         raise UserError(
             f"{path} is no split file; draw one with `python -m common.datasets split`."
@@ -189,6 +184,12 @@ def use(path: Path, train: Manifest, test: Manifest | None) -> Split:
                 "bytes, labels or order differ); draw a split of this copy with `python -m "
                 "common.datasets split`."
             )
+    parts = (file.split.labelled, file.split.unlabelled, file.split.validation)
+    if any(len(part) and not 0 <= part.min() <= part.max() < len(train) for part in parts):
+        raise UserError(
+            f"{path} names positions that are not among the {len(train)} training images; draw the "
+            "split anew."
+        )
     return file.split
 
 

@@ -82,7 +82,7 @@ def find_place(args: argparse.Namespace) -> Place:
 
 
 def _numbers(names: tuple[str, ...], who: str) -> tuple[int, ...]:
-    lacking = [name for name in names if not os.environ.get(name, "").isdigit()]
+    lacking = [name for name in names if not os.environ.get(name, "").isdecimal()]
     if lacking:
         raise UserError(
             f"{who} sets {', '.join(lacking)}, but the environment has no number there."

@@ -210,11 +210,11 @@ def test_cuda_asked_for_by_device_is_not_replaced_by_the_cpu(refused, tiny):
 
 def test_unreadable_file_of_flags(refused, tiny, place):
     refused([*tiny, "--c", "none.yaml"], "none.yaml", "cannot be read", "No such file")
-    refused([*tiny, "--c", "."], "cannot be read", "Is a directory")
+    refused([*tiny, "--c", "."], "is no regular file")
     (place / "bad.yaml").write_text("lr: {0.1\n")
     refused([*tiny, "--c", "bad.yaml"], "bad.yaml", "not valid YAML")
     (place / "binary.yaml").write_bytes(b"\xff\xfe\x00lr")
-    refused([*tiny, "--c", "binary.yaml"], "binary.yaml", "not valid YAML")
+    refused([*tiny, "--c", "binary.yaml"], "binary.yaml", "no UTF-8 text")
     (place / "list.yaml").write_text("- lr\n")
     refused([*tiny, "--c", "list.yaml"], "list.yaml", "'flag: value' lines")
     (place / "typo.yaml").write_text("learning_rate: 1\n")

@@ -175,7 +175,7 @@ class Downloader:
 
 def _seconds(text: str | None) -> float:
     """Retry-After in seconds; a date, or nothing, counts as 0."""
-    return float(text) if text and text.strip().isdigit() else 0.0
+    return float(text) if text and text.strip().isdecimal() else 0.0
 
 
 def failures_path(folder: Path) -> Path:

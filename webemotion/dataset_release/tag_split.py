@@ -8,6 +8,7 @@ from pathlib import Path
 
 from common.cli import UserError
 from common.data import pickles
+from common.files import read_text
 from webemotion.class_names import stockemotion690
 from webemotion.images import train_val_split
 from webemotion.lists import Entry
@@ -28,7 +29,8 @@ def read_tags(path: Path) -> dict[str, list]:
         raise UserError(f"the tag list {path} does not exist.")
     try:
         if path.suffix == ".jsonl":
-            lines = [json.loads(x) for x in path.read_text(encoding="utf-8").splitlines() if x]
+            text = read_text(path, "a tag list in JSON Lines")
+            lines = [json.loads(x) for x in text.splitlines() if x]
             pairs = {row["path"]: row["tags"] for row in lines}
         else:
             pairs = dict(pickles.load(path, "[path, [tags]] entries"))

@@ -72,7 +72,7 @@ def _compare(wanted: dict[str, np.ndarray], file: Path, table: Path) -> list[str
     listed = {}
     for row in frame.itertuples(index=False):
         cells = row[-10:]
-        if all(cell.replace(".", "", 1).isdigit() for cell in cells):  # else a header
+        if all(cell.replace(".", "", 1).isdecimal() for cell in cells):  # else a header
             listed[row[0]] = np.array(cells, float)
     other = [n for n in wanted.keys() & listed.keys() if not np.array_equal(wanted[n], listed[n])]
     sentences = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from common.datasets.catalogue import DATASETS
 from common.datasets.readers.folder import Labels, is_drawn
 from common.datasets.readers.lists import find_lists, first_existing, listed_table, read_listed
 from common.datasets.readers.own_split import with_own_split
+from common.files import read_json
 
 NAME = "advertisement"
 SENTIMENTS = DATASETS[NAME].classes
@@ -63,10 +63,7 @@ def read(root: Path) -> Manifest:
 
 def _votes(file: Path) -> dict[str, Counter[int]]:
     """Image path -> how often each sentiment, from 0, was named."""
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"{file} cannot be read as JSON; copy it again.") from None
+    raw = read_json(file, "Sentiments.json of the dataset")
     if not isinstance(raw, dict) or not raw:
         raise UserError(f"{file} is no table of image paths; {HELP}")
     votes = {}
@@ -74,7 +71,7 @@ def _votes(file: Path) -> dict[str, Counter[int]]:
         count: Counter[int] = Counter()
         for chosen in annotators if isinstance(annotators, list) else [annotators]:
             for word in chosen if isinstance(chosen, list) else [chosen]:
-                if str(word).isdigit():
+                if str(word).isdecimal():
                     number = int(word)
                     if not 1 <= number <= len(SENTIMENTS):
                         raise UserError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from common.data.manifest import Manifest
 from common.datasets.catalogue import DATASETS
 from common.datasets.readers.folder import Labels, is_drawn, read_tree
 from common.datasets.readers.lists import listed_table
+from common.files import read_json
 
 NAME = "emoset"
 MIKELS = DATASETS[NAME].classes
@@ -53,12 +53,7 @@ def read(root: Path) -> Manifest:
 
 
 def _entries(file: Path) -> list[tuple[str, str]]:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}): {HELP}") from None
-    except ValueError:
-        raise UserError(f"{file} is no JSON; copy EmoSet again.") from None
+    raw = read_json(file, HELP.rstrip("."))
     rows = []
     for number, entry in enumerate(raw if isinstance(raw, list) else [raw], start=1):
         words = entry if isinstance(entry, list) and all(isinstance(w, str) for w in entry) else []

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
 
 from common.cli import UserError
 from common.data.manifest import Manifest
 from common.datasets.catalogue import DATASETS
+from common.datasets.readers import matlab
 from common.datasets.readers.folder import Labels, is_drawn
 from common.datasets.readers.lists import drop_missing, find_lists, first_existing, read_listed
 
@@ -68,11 +68,9 @@ def read_splits(file: Path) -> dict[str, list[Any]]:
     Raises:
         UserError: no MATLAB file, or one without train and test.
     """
-    try:
-        content = loadmat(file, squeeze_me=True, struct_as_record=False)
-    except (OSError, ValueError, NotImplementedError, TypeError) as error:
-        raise UserError(f"{file} is no MATLAB file that can be read ({error}).") from None
-    splits = {s: list(np.atleast_1d(content[s])) for s in ("train", "val", "test") if s in content}
+    content = matlab.read(file)
+    kept = {s: content[s] for s in ("train", "val", "test") if s in content}
+    splits = {s: list(held) if isinstance(held, list) else [held] for s, held in kept.items()}
     if set(splits) < {"train", "test"}:
         raise UserError(f"{file} has no variables train and test; {HELP}")
     return splits

@@ -126,7 +126,7 @@ def _from_labels(root: Path) -> pd.DataFrame:
             raise UserError(
                 f"{file} has {frame.shape[1]} columns; expected file, box and ten votes."
             )
-        if not frame.iloc[0, -1].strip().lstrip("-").replace(".", "", 1).isdigit():
+        if not frame.iloc[0, -1].strip().lstrip("-").replace(".", "", 1).isdecimal():
             frame = frame.iloc[1:]  # some copies have a header
         cast = frame.iloc[:, -(len(CLASSES) + len(OTHER)) :]
         cast = np.stack([numbers(cast[c], file, 0, 1000) for c in cast], axis=1)
@@ -137,7 +137,7 @@ def _from_labels(root: Path) -> pd.DataFrame:
 
 def _from_folders(splits: dict[str, Path]) -> Manifest:
     """Class folders by name, or by the numbers of :data:`NUMBERED`."""
-    if "train" not in splits or not all(f.name.isdigit() for f in folders(splits["train"])):
+    if "train" not in splits or not all(f.name.isdecimal() for f in folders(splits["train"])):
         return read_class_folders(NAME, splits, CLASSES)
     manifest = read_class_folders(NAME, splits, NUMBERED)
     manifest.notes.append(f"folders 0 to 7 of FERPlus are taken for {', '.join(NUMBERED)}")

@@ -56,7 +56,7 @@ class Labels:
         if text in classes:
             return list(classes).index(text)
         plain = text.strip().lower()
-        if plain.isdigit():
+        if plain.isdecimal():
             label = int(plain) - first
             return label if 0 <= label < len(classes) else None
         plain = self.synonyms.get(plain, plain)
@@ -69,7 +69,7 @@ class Labels:
         if not self.choices:
             return tuple(sorted(used)) or None
         # Numbers say nothing of the classes but how many there are.
-        numbered = all(n.isdigit() for n in used)
+        numbered = all(n.isdecimal() for n in used)
         tried = [(c, {self.of(n, c) for n in used}) for c in self.choices]
         complete = [c for c, labels in tried if None not in labels and len(labels) == len(c)]
         partial = [c for c, labels in tried if None not in labels and not numbered]
@@ -360,7 +360,7 @@ def _labels_of_folders(
     inside = _class_folders(name, split, folder, f"expected {', '.join(classes)}.", ".")
     if len(inside) == 1 and faces.of(inside[0].name, classes) is None:
         inside = folders(inside[0]) or inside  # e.g. Train/Train_Aligned_Faces/<class>
-    first = 0 if any(f.name.isdigit() and int(f.name) == 0 for f in inside) else 1
+    first = 0 if any(f.name.isdecimal() and int(f.name) == 0 for f in inside) else 1
     labels = {f: faces.of(f.name, classes, first) for f in inside}
     for path, label in labels.items():
         if label is None:

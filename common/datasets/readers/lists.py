@@ -16,6 +16,7 @@ from common.data import pickles
 from common.data.manifest import Kind, Manifest, Note
 from common.datasets.readers.folder import SPLITS, Labels, is_drawn
 from common.datasets.readers.own_split import with_own_split
+from common.files import read_text
 
 PLACES = ("", "z_data", "lists", "annotations", "training_testing_split")
 IMAGES = ("images", "image", "Images", "")
@@ -29,6 +30,10 @@ class Entry(NamedTuple):
     path: str
     label: Any
     tags: Any = None
+
+
+MOST_CLASSES = 1_000_000
+"""More than any dataset has; a larger label is a mistake."""
 
 
 def first_existing(places: Iterable[Path]) -> Path | None:
@@ -207,11 +212,7 @@ def read_lines(file: Path, what: str = "the list") -> list[tuple[int, str]]:
     Raises:
         UserError: it cannot be read, or is no text.
     """
-    try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise UserError(f"{what} {file} cannot be read: {reason}.") from None
+    lines = read_text(file, what).splitlines()
     return [(k, line.strip()) for k, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -288,7 +289,7 @@ def numbered_classes(*files: Path) -> tuple[str, ...]:
     Raises:
         UserError: see :func:`read_numbered`.
     """
-    any_label = range(1_000_000)
+    any_label = range(MOST_CLASSES)
     number = 1 + max(int(read_numbered(file, any_label)["label"].max()) for file in files)
     return tuple(map(str, range(number)))
 
@@ -354,9 +355,11 @@ def _numbered(entries: dict[str, list[Entry]], number: int | None) -> tuple[str,
                 continue
             for item in several:
                 item = item[0] if isinstance(item, list | tuple) and item else item
-                if not str(item).lstrip("-").isdigit():
+                if not str(item).lstrip("-").isdecimal():
                     raise UserError(f"{path} has the label {item!r}; expected a number from 0.")
                 largest = max(largest, int(item))
+    if largest >= MOST_CLASSES:
+        raise UserError(f"the label {largest} would mean {largest + 1:,} classes; check the list.")
     return tuple(str(k) for k in range(max(number or 0, largest + 1)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from common.datasets.readers.folder import (
 )
 from common.datasets.readers.lists import find_lists, listed_table, read_listed
 from common.datasets.readers.own_split import with_own_split
+from common.files import read_json
 
 NAME = "SE30K8"
 ANNOTATIONS = ("mturk_annotations*.pkl*", "annotations.json")
@@ -98,10 +98,7 @@ def _from_votes(root: Path, file: Path, least_votes: int) -> Manifest:
 
 
 def _json(file: Path) -> dict[str, list]:
-    try:
-        raw = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"{file} cannot be read as JSON; copy it again.") from None
+    raw = read_json(file, "SE30K8's annotations")
     return raw if isinstance(raw, dict) else {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from common.cli import UserError
@@ -10,6 +9,7 @@ from common.data import pickles
 from common.data.manifest import Manifest
 from common.datasets.readers.folder import Labels
 from common.datasets.readers.lists import first_existing, read_listed
+from common.files import read_json
 
 NAME = "stockemotion"
 FORMS = {  # folder of lists -> (classes, list of train images, of test images), as configured
@@ -56,7 +56,7 @@ def _class_names(root: Path, number: int) -> tuple[str, ...]:
     file, pickled = root / VOCABULARY, root / "vocabulary" / "tag2clsidx.pkl"
     names: tuple[str, ...] = ()
     if file.is_file():
-        names = tuple(json.loads(file.read_text(encoding="utf-8")))
+        names = tuple(map(str, read_json(file, "a list of tags")))
     elif pickled.is_file():
         numbers = pickles.load(pickled, "a dictionary of tags and class numbers")
         names = tuple(sorted(numbers, key=numbers.get))

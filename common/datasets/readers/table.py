@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from common.cli import UserError
 from common.data.manifest import Kind, Note
+from common.files import read_text
 
 
 def read_delimited(
@@ -30,15 +32,7 @@ def read_delimited(
     Raises:
         UserError: missing, empty or undecodable file, or a line with too many or too few fields.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); expected {expected}.") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(
-            f"{path}, line {line}: this is no UTF-8 text; expected {expected}."
-        ) from None
+    text = read_text(path, expected)
     lines = text.splitlines()
     first = next((i for i, line in enumerate(lines) if line.strip()), None)
     if first is None:
@@ -51,7 +45,10 @@ def read_delimited(
         delimiter="\t" if tabs else ",",
         quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}; expected {expected}.") from None
     rows = [(number, cells) for number, cells in rows if any(cells)]
     width = len(rows[0][1])
     for number, cells in rows:
@@ -64,6 +61,9 @@ def read_delimited(
         header = width > 1 and not _is_number(rows[0][1][1])
     names = [re.sub(r"[\[\]]", "", cell).strip().lower() for cell in rows[0][1]]
     body = rows[1:] if header else rows
+    counted = Counter(name for name in names if name and not _is_number(name))
+    if header and (twice := [name for name, n in counted.items() if n > 1]):
+        raise UserError(f"{path} has the column {twice[0]} twice; expected {expected}.")
     return pd.DataFrame(
         [cells for _, cells in body],
         columns=names if header else range(width),
