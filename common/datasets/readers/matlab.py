@@ -1,27 +1,19 @@
-"""MATLAB files, read in a process of their own: a damaged one can end the process that reads it.
-
-``python -m common.datasets.readers.matlab FILE`` prints the variables as JSON: structures are
-objects, arrays lists.
-"""
+"""MATLAB files, read in a process of their own: a damaged one can end the process that reads it."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from common.cli import UserError
 from common.files import is_file
 
-ROOT = Path(__file__).resolve().parents[3]
+CHILD = Path(__file__).with_name("matlab_child.py")
 SECONDS = 600
-DEEPEST = 40
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -35,16 +27,9 @@ def read(file: Path) -> dict[str, Any]:
     """
     if not is_file(file):
         raise UserError(f"there is no MATLAB file {file}.")
-    words = [sys.executable, "-m", __name__, str(Path(file).absolute())]
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    words = [sys.executable, str(CHILD), str(file)]
     try:
-        done = subprocess.run(
-            words,
-            capture_output=True,
-            cwd=ROOT,
-            timeout=SECONDS,
-            env={**os.environ, "PYTHONPATH": paths},
-        )
+        done = subprocess.run(words, capture_output=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise UserError(f"{file} is not read within {SECONDS} seconds; copy it again.") from None
     if done.returncode:
@@ -53,44 +38,3 @@ def read(file: Path) -> dict[str, Any]:
         raise UserError(f"{file} is no MATLAB file that can be read ({reason}); copy it again.")
     values = json.loads(done.stdout, object_hook=lambda fields: SimpleNamespace(**fields))
     return vars(values)
-
-
-def plain(value: Any, depth: int = 0) -> Any:
-    """A value of ``loadmat`` as JSON holds it.
-
-    Raises:
-        ValueError: it is nested too deeply, or of a kind that no dataset holds.
-    """
-    if depth > DEEPEST:
-        raise ValueError("it is nested too deeply")
-    if hasattr(value, "_fieldnames"):
-        return {name: plain(getattr(value, name), depth + 1) for name in value._fieldnames}
-    if isinstance(value, np.ndarray):
-        return [plain(item, depth + 1) for item in value.tolist()]
-    if isinstance(value, list | tuple):
-        return [plain(item, depth + 1) for item in value]
-    value = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(value, str | int | float | bool | None):
-        raise ValueError(f"it holds a {type(value).__name__}")
-    return value
-
-
-def main(file: str) -> None:
-    """Print the variables of a file."""
-    from scipy.io import loadmat  # slow to import, needless for the parent
-
-    content = loadmat(file, squeeze_me=True, struct_as_record=False)
-    named = {name: value for name, value in content.items() if not name.startswith("__")}
-    json.dump(plain(named_as_struct(named)), sys.stdout)
-
-
-def named_as_struct(named: dict[str, Any]) -> SimpleNamespace:
-    """Variables as one structure."""
-    return SimpleNamespace(**named, _fieldnames=list(named))
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except Exception as error:  # whatever a damaged file makes the reader raise is its reason
-        sys.exit(f"{type(error).__name__}: {error}")

@@ -50,6 +50,8 @@ def read_delimited(
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}; expected {expected}.") from None
     rows = [(number, cells) for number, cells in rows if any(cells)]
+    if not rows:
+        raise UserError(f"{path} has no field that is not blank; expected {expected}.")
     width = len(rows[0][1])
     for number, cells in rows:
         if len(cells) != width:

@@ -129,7 +129,7 @@ def test_changed_or_foreign_files_are_refused(table, tmp_path):
         split_files.load(changed)
     for text in ("{}", "[]", "no json", '{"labelled": "x"}'):
         changed.write_text(text)
-        with pytest.raises(UserError, match="is no split file|is not valid JSON"):
+        with pytest.raises(UserError, match=r"is no split file|is not valid JSON"):
             split_files.load(changed)
     with pytest.raises(UserError, match="cannot be read"):
         split_files.load(tmp_path / "none.json")
