@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import errno
 import functools
 import logging
 import os
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -26,38 +27,6 @@ class UserError(Exception):
     """A mistake of the user, told in sentences: what was found, what was expected, what to do."""
 
 
-FAULTS = (OSError, MemoryError, RecursionError, RuntimeError)
-"""What may be the machine's fault, see :func:`is_fault`."""
-NO_MEMORY = ("can't allocate memory", "out of memory", "unable to allocate")
-DEAD_LOADER = "DataLoader worker"
-
-
-def is_fault(error: BaseException) -> bool:
-    """Whether an error is of the machine, such as a full disk, and not of the code."""
-    if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
-        return isinstance(error, FAULTS)
-    text = str(error)
-    return DEAD_LOADER in text or any(word in text.lower() for word in NO_MEMORY)
-
-
-def fault_text(error: BaseException) -> str:
-    """A fault of the machine in sentences."""
-    if isinstance(error, RecursionError):
-        return "A file is nested too deeply to be read; give a flat one."
-    if isinstance(error, OSError):
-        place = f" ({error.filename})" if error.filename else ""
-        return (
-            f"The machine refused: {error.strerror or error}{place}; make room, or see to the "
-            "rights of the folder."
-        )
-    if DEAD_LOADER in str(error):
-        return (
-            f"A loader process died ({str(error).splitlines()[0]}): the machine may be out of "
-            "memory, or it was told to stop; --num_workers 0 does without."
-        )
-    return "Memory ran out; give a smaller batch size or image size, or fewer --num_workers."
-
-
 class Interrupted(Exception):
     """A run was stopped by a signal after its checkpoint was written.
 
@@ -68,6 +37,100 @@ class Interrupted(Exception):
     def __init__(self, message: str, exit_code: int = EXIT_INTERRUPTED):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came where no training is there to be saved."""
+
+
+REMEDIES = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room within your quota",
+    errno.EROFS: "make the disk writable",
+    errno.EACCES: "make it accessible to you",
+    errno.EPERM: "make it accessible to you",
+    errno.ENOENT: "put it back, or give another path",
+    errno.EMFILE: "allow more open files (ulimit -n), or use --num_workers 0",
+    errno.ENAMETOOLONG: "give a shorter name",
+}
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell a user of an error that the machine or the input causes; None for a mistake
+    of this program, whose traceback is wanted."""
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        of = f" of {error.filename}" if error.filename else ""
+        remedy = REMEDIES.get(error.errno, "see to that, then try again")
+        return f"the system says '{error.strerror or text}'{of}; {remedy}."
+    if isinstance(error, RecursionError):
+        return f"something in the input is nested too deeply to be read ({text}); use another file."
+    if isinstance(error, RuntimeError) and "DataLoader worker" in text:
+        return (
+            f"a loader process died ({text}): the machine may be out of memory, or it was told to "
+            "stop; --num_workers 0 does without."
+        )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("allocate memory" in text or "out of memory" in text)
+    ):
+        return f"there is not enough memory ({text}); use a smaller batch or smaller images."
+    if isinstance(error, RuntimeError) and "PytorchStreamWriter" in text:
+        return f"the checkpoint cannot be written ({text}); is the disk full?"
+    return None
+
+
+@contextmanager
+def going_on(how: str, saved: Path) -> Iterator[None]:
+    """Add to whatever ends a run in this block how to go on with it.
+
+    Args:
+        how: the command that does, told where there is a checkpoint.
+        saved: the checkpoint.
+
+    Raises:
+        Interrupted: a signal came.
+        UserError: the machine, the data or the numbers ended it.
+    """
+    how = f"Go on with:\n  {how}"
+    try:
+        yield
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}\n{how}", stop.exit_code) from None
+    except KeyboardInterrupt as stop:  # a second Ctrl-C, or one where nothing is trained
+        code = _exit_code(stop)
+        raise Interrupted(f"Stopped at once; what was saved last stays.\n{how}", code) from None
+    except Exception as error:
+        told = sentence(error)
+        if told is None:
+            raise
+        raise UserError(f"{told} {how}" if saved.exists() else told) from None
+
+
+def _exit_code(stop: KeyboardInterrupt) -> int:
+    return 128 + signal.SIGTERM if isinstance(stop, Terminated) else EXIT_INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does, with a word; its children die of it as always."""
+    own = os.getpid()
+
+    def stop(number, _frame) -> None:
+        if os.getpid() == own:
+            raise Terminated
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if threading.current_thread() is not threading.main_thread():  # only it may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def boolean(text: str) -> bool:
@@ -87,47 +150,27 @@ def entry_point(run: Callable[[list[str]], int | None], argv: list[str] | None =
         argv: the arguments; ``sys.argv[1:]`` when None.
 
     Returns:
-        0 on success, 2 after a :class:`UserError` or a fault of the machine, 130 or 143 after
-        Ctrl-C or SIGTERM.
+        0 on success, 2 after a :class:`UserError` or what :func:`sentence` knows of, 130 or 143
+        after Ctrl-C or SIGTERM.
     """
     try:
-        with _terminated_in_words():
+        with _terminable():
             return run(sys.argv[1:] if argv is None else list(argv)) or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USER_ERROR
     except Interrupted as stop:
         print(f"\n{stop}", file=sys.stderr)
         return stop.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nInterrupted before there was anything to save.", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _exit_code(stop)
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except FAULTS as error:
-        if not is_fault(error):
+    except Exception as error:
+        told = sentence(error)
+        if told is None:
             raise
-        print(f"error: {fault_text(error)}", file=sys.stderr)
+        print(f"error: {told}", file=sys.stderr)
         return EXIT_USER_ERROR
-
-
-@contextlib.contextmanager
-def _terminated_in_words() -> Iterator[None]:
-    """Inside the block SIGTERM ends the command as Ctrl-C does, with its own exit code."""
-
-    def stop(number: int, _frame) -> None:
-        raise Interrupted("Stopped before there was anything to save.", 128 + number)
-
-    usual = threading.current_thread() is threading.main_thread()
-    usual = usual and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if usual:
-        signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        if usual:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def command(run: Callable[[list[str]], int | None]) -> Callable[[list[str] | None], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -10,7 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,6 @@ from common.cli import UserError
 
 LARGEST_TEXT = 1 << 30
 """Bytes of a text file; no list of images comes near."""
-LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}")
-"""Names of files that are being written, see :func:`replacing`."""
 
 
 @contextmanager
@@ -51,20 +50,29 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk too, where its file system can."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    """Have the names in a folder on the disk, where its file system can do that."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
-def sweep(folder: Path) -> None:
-    """Take away what a process that was killed while :func:`replacing` left in a folder."""
-    for file in folder.iterdir():
-        if LEFTOVER.fullmatch(file.name) and file.is_file():
-            file.unlink(missing_ok=True)
+_PART = re.compile(r"\..+\.[a-z0-9_]{8}")
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Take away what a process left that was killed inside :func:`replacing`; returns it.
+
+    Nobody else may be writing into the folder.
+    """
+    left = [file for file in folder.iterdir() if _PART.fullmatch(file.name) and file.is_file()]
+    for file in left:
+        file.unlink()
+    return left
 
 
 @contextmanager

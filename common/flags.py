@@ -43,6 +43,10 @@ positive = number(float, low=1e-12)
 share = number(float, low=0, high=1)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lstrip("-") for name in text.split(",") if name.strip())
+
+
 class _Declaring:
     """Flags that say of themselves what a run must know of them."""
 
@@ -212,11 +216,29 @@ def add_machine_flags(group: _Group, add: Callable | None = None, device: str = 
         ),
         (
             "--save_every_minutes",
-            {"type": not_negative, "default": 10.0, "help": "last.ckpt inside an epoch; 0: never"},
+            {
+                "type": not_negative,
+                "default": 10.0,
+                "help": "write last.ckpt inside an epoch this often; 0: at epoch ends alone",
+            },
         ),
         (
             "--on_nan",
-            {"choices": ("stop", "skip"), "default": "stop", "help": "a step that is not finite"},
+            {
+                "choices": ("stop", "skip"),
+                "default": "stop",
+                "help": "a loss or gradient that is not finite ends the run, or its step is left "
+                "out (which waits for the device at every step)",
+            },
+        ),
+        (
+            "--allow_change",
+            {
+                "type": _names,
+                "default": (),
+                "metavar": "FLAG[,FLAG]",
+                "help": "flags that may differ from the checkpoint's, as lr; config.json tells",
+            },
         ),
         ("--corrected", {"help": "turn on every correction of the fidelity table"}),
     ):

@@ -27,6 +27,7 @@ from common.cli import UserError
 from common.data import pickles
 from common.datasets.readers.folder import DRAWN_MARK
 from common.datasets.readers.lists import Entry, read_entries
+from common.files import is_file
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ def check_images(entries: Sequence[Entry], data_dir: str | Path, source: str | P
         UserError: none is there.
     """
     data_dir = Path(data_dir)
-    missing = [entry.path for entry in entries if not (data_dir / entry.path).is_file()]
+    missing = [entry.path for entry in entries if not is_file(data_dir / entry.path)]
     if not missing:
         return
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""

@@ -9,11 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from common.cli import UserError
-from common.data.images import DECODE_ERRORS
+from common.data.images import DECODE_ERRORS, opened
 from common.data.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ def decode_error(path: str | Path) -> str | None:
     quicker.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             image.draft("RGB", (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
     except DECODE_ERRORS as error:
@@ -89,7 +88,7 @@ def refuse_oblong(manifest: Manifest, reason: str, most: int | None = None) -> N
     """
     step = max(1, len(manifest) // most) if most else 1
     for path in manifest.table["path"].iloc[::step]:
-        with Image.open(manifest.root / path) as image:
+        with opened(manifest.root / path) as image:
             width, height = image.size
         if width != height:
             raise UserError(

@@ -40,10 +40,19 @@ def decode(path: str | Path, upright: bool = False) -> Image.Image:
     Raises:
         DECODE_ERRORS: it cannot be decoded to its last byte.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
-        raise OSError("it is no regular file")
-    with Image.open(path) as image:
+    with opened(path) as image:
         return to_rgb(image, upright)
+
+
+def opened(path: str | Path) -> Image.Image:
+    """Pillow's image of a regular file; a pipe would wait for ever.
+
+    Raises:
+        DECODE_ERRORS: it cannot be opened, or is no regular file.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{path} is no regular file")
+    return Image.open(path)
 
 
 def to_rgb(image: Image.Image, upright: bool = False) -> Image.Image:

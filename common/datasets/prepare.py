@@ -297,9 +297,16 @@ def _opened(archive: Path) -> Iterator[list[Member]]:
             yield [_of_zip(archive, whole, info) for info in infos]
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive, "r:*") as whole:
-            infos = [info for info in whole.getmembers() if not info.isdir()]
-            while whole.fileobj.read(BLOCK):  # to the end, where the checksum stands
-                pass
+            infos, most, size = [], max(BLOCK, RATIO * archive.stat().st_size), 0
+            for info in whole:  # each header is looked at before what it announces is unpacked
+                size += info.size
+                if size > most:
+                    raise _odd(archive, info.name, f"more than {RATIO} times its packed size")
+                infos += [] if info.isdir() else [info]
+            while rest := whole.fileobj.read(BLOCK):  # to the end, where the checksum stands
+                size += len(rest)
+                if size > most:
+                    raise _odd(archive, "its end", f"more than {RATIO} times its packed size")
             yield [_of_tar(archive, whole, info) for info in infos]
     else:
         raise UserError(f"{archive} is neither a zip nor a tar file; download it again.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
-import json
 import logging
 import os
 import pickle
@@ -17,85 +15,53 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from common.cli import UserError
-from common.data.images import content_digests
-from common.files import replacing, write_json
+from common.engine.run_folder import LAST, PREVIOUS
+from common.files import read_json, replacing, write_json
 
 log = logging.getLogger(__name__)
 
-
-PREVIOUS = "previous.ckpt"
-"""The ``last.ckpt`` before this one, which a damaged one is replaced by."""
-MARK = b"sha256:"
+_SEAL, _DIGEST = b"sha256:", 64  # a checkpoint ends with its SHA-256, as the archive's comment
+_SEALED = len(_SEAL) + _DIGEST
 RECORD = "record"
-"""Key of what a checkpoint says of its network, see :meth:`common.engine.experiment.Experiment`."""
+"""Key of what a checkpoint says of its network, see ``Experiment.describes``."""
 
 
-def save(state: dict, path: Path, record: dict | None = None) -> None:
+class Damaged(UserError):
+    """A checkpoint that is missing or not as it was written."""
+
+
+def save(state: dict, path: Path, record: dict | None = None, previous: Path | None = None) -> None:
     """Write `state` to `path` in one step: a reader sees the old file or the new one.
+
+    The file ends with a SHA-256 of all the rest, which :func:`load` compares.
 
     Args:
         record: what the file says of its network: one more key, or ``<path>.json`` beside a plain
             state dict, whose form is kept.
+        previous: gets the checkpoint that stood at `path`, if that is whole.
+
+    Raises:
+        UserError: the disk has no room for it; what stood at `path` stays.
+        OSError: the place cannot be written.
     """
-    plain_weights = all(isinstance(value, Tensor) for value in state.values())
-    if record and plain_weights:
+    path = Path(path)
+    _check_room(state, path.parent)
+    if record and all(isinstance(value, torch.Tensor) for value in state.values()):
         write_json(beside(path), record)
     elif record:
         state = {**state, RECORD: record}
-    with replacing(path) as part, open(part, "wb") as file:
-        torch.save(state, file)
-
-
-def save_last(state: dict, path: Path, record: dict | None = None) -> None:
-    """As :func:`save`, with a digest; what stood there is kept as ``previous.ckpt``.
-
-    Raises:
-        UserError: there is not enough room on the disk.
-    """
-    if path.is_file():
-        size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
-        if free < 1.1 * size:
-            raise UserError(
-                f"a checkpoint needs about {size:,} bytes and {path.parent} has {free:,} left, so "
-                f"nothing is written and {path.name} stays as it is; make room."
-            )
     with replacing(path) as part:
         with open(part, "wb") as file:
-            torch.save({**state, RECORD: record} if record else state, file)
-        sign(part)
-        keep_previous(path)
-
-
-def keep_previous(path: Path) -> None:
-    """Give the file at `path` a second name, where the file system can."""
-    second = path.with_name(f".{PREVIOUS}")
-    second.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # no links there: the file itself is replaced in one step
-        os.link(path, second)
-        os.replace(second, path.with_name(PREVIOUS))
-
-
-def sign(path: Path) -> None:
-    """Add the SHA-256 of a zip archive as its comment, which other readers pass over."""
-    comment = MARK + content_digests([path], 1)[0].encode()
-    with open(path, "r+b") as file:
-        file.seek(-2, os.SEEK_END)  # the archive's last field, 0: the length of its comment
-        file.write(len(comment).to_bytes(2, "little") + comment)
-
-
-def signed_and_whole(path: Path) -> bool | None:
-    """Whether a file is as :func:`sign` left it; None where it was not signed."""
-    length = len(MARK) + 64
-    content = path.read_bytes()
-    body, comment = content[:-length], content[-length:]
-    told = len(comment).to_bytes(2, "little")
-    if not comment.startswith(MARK) and not body.endswith(told):
-        return None
-    digest = hashlib.sha256(body[:-2] + b"\0\0").hexdigest().encode()
-    return body.endswith(told) and comment == MARK + digest
+            torch.save(state, file)
+        _seal(part)
+        if previous and path.is_file() and _sealed(path):
+            previous.unlink(missing_ok=True)
+            try:
+                os.link(path, previous)
+            except OSError:  # a file system without links
+                shutil.copyfile(path, previous)
 
 
 def beside(path: Path) -> Path:
@@ -112,24 +78,83 @@ def record_of(path: Path, state: dict) -> dict | None:
     record, place = state.get(RECORD), path
     if record is None and beside(path).is_file():
         place = beside(path)
-        try:
-            record = json.loads(place.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{place} is no JSON ({error}); delete it, or copy it again.") from None
+        record = read_json(place, "what a checkpoint says of its network")
     if record is not None and not isinstance(record, dict):
         raise UserError(f"the record in {place} is a {type(record).__name__}, not a dictionary.")
     return record
 
 
+def _check_room(state: dict, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    needed, free = _bytes(state), shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"a checkpoint takes {needed / 1e6:.0f} MB, but the disk of {folder} has "
+            f"{free / 1e6:.0f} MB left; what was saved before stays. Make room."
+        )
+
+
+def _bytes(state) -> int:
+    """Of all tensors in nested containers."""
+    if isinstance(state, torch.Tensor):
+        return state.numel() * state.element_size()
+    parts = state.values() if isinstance(state, dict) else state
+    return sum(map(_bytes, parts)) if isinstance(state, dict | list | tuple) else 0
+
+
+def _seal(path: Path) -> None:
+    with open(path, "r+b") as file:
+        file.seek(-2, os.SEEK_END)  # the length of the archive's comment
+        file.write(_SEALED.to_bytes(2, "little"))
+    digest = _digest(path, path.stat().st_size)
+    with open(path, "ab") as file:
+        file.write(_SEAL + digest)
+
+
+def _digest(path: Path, size: int) -> bytes:
+    """Hexadecimal SHA-256 of the first `size` bytes."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while size > 0 and (block := file.read(min(size, 1 << 20))):
+            digest.update(block)
+            size -= len(block)
+    return digest.hexdigest().encode()
+
+
+def _sealed(path: Path) -> bool | None:
+    """Whether the file is as :func:`save` wrote it; None where it has no SHA-256."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        file.seek(max(0, size - _SEALED))
+        end = file.read()
+    if not end.startswith(_SEAL):
+        return None
+    return _digest(path, size - _SEALED) == end[len(_SEAL) :]
+
+
 def load(path: Path) -> dict:
     """Read a checkpoint onto the CPU; only tensors and plain containers are accepted.
+
+    Where a run's ``last.ckpt`` is damaged, the one before it is read, with a warning.
 
     Raises:
         UserError: the file is missing, is no checkpoint, is damaged, or holds other objects.
     """
     path = Path(path)
+    previous = path.with_name(PREVIOUS)
+    try:
+        return _load(path)
+    except Damaged as error:
+        if path.name != LAST or not previous.is_file():
+            raise
+        state = _load(previous)
+        log.warning("%s Going on from the one before it, %s.", error, previous)
+        return state
+
+
+def _load(path: Path) -> dict:
     if not path.is_file():
-        raise UserError(f"there is no checkpoint at {path}; give the path of a .ckpt or .pth file.")
+        raise Damaged(f"there is no checkpoint at {path}; give the path of a .ckpt or .pth file.")
     _refuse_other_files(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -137,13 +162,13 @@ def load(path: Path) -> dict:
         # torch names the class, and goes on with advice to load the file all the same.
         name = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it holds a pickled {name[1]}" if name else "it is no pickle of tensors"
-        raise UserError(
+        raise (UserError if name else Damaged)(
             f"{path} cannot be read safely ({reason}); expected a checkpoint of tensors and plain "
             "containers. Re-save it as a state dict with torch.save(model.state_dict(), …)."
         ) from None
     except Exception as error:  # damaged bytes make the unpickler raise almost anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(
+        raise Damaged(
             f"{path} is no readable checkpoint ({reason}); "
             "it may be damaged or half copied. Use another one."
         ) from None
@@ -169,19 +194,20 @@ def _refuse_other_files(path: Path) -> None:
             f"{path} is a safetensors file; expected torch's form: load it with "
             "safetensors.torch.load_file and save that dictionary with torch.save."
         )
-    whole = signed_and_whole(path)
-    if whole is False:
-        raise UserError(f"{path} is damaged: it is not as it was written; use another copy.")
-    if whole or not zipfile.is_zipfile(path):
+    if (sealed := _sealed(path)) is not None:
+        if not sealed:
+            raise Damaged(f"{path} is damaged: its SHA-256 is another one; use another copy.")
+        return
+    if not zipfile.is_zipfile(path):
         return
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            damaged = "its end" if archive.comment else archive.testzip()
     except Exception as error:  # damaged bytes make the reader raise almost anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} is damaged ({reason}); use another copy.") from None
+        raise Damaged(f"{path} is damaged ({reason}); use another copy.") from None
     if damaged:
-        raise UserError(f"{path} is damaged: {damaged} is not as it was written; use another copy.")
+        raise Damaged(f"{path} is damaged: {damaged} is not as it was written; use another copy.")
 
 
 @dataclass(frozen=True)
@@ -232,28 +258,8 @@ def source_of(args: argparse.Namespace) -> Path | None:
     return Path(path)
 
 
-def load_or_previous(path: Path) -> dict:
-    """A run's exact state; where it is damaged, the one before it.
-
-    Raises:
-        UserError: both are missing or damaged.
-    """
-    previous = path.with_name(PREVIOUS)
-    try:
-        return load(path)
-    except UserError as error:
-        if not previous.is_file():
-            raise
-        state = load(previous)
-        log.warning("%s Going on from the one before it, %s.", error, previous)
-        return state
-
-
-def take_up(trainer, path: Path, last: str, authors: AuthorsCheckpoint | None) -> tuple[dict, bool]:
+def take_up(trainer, path: Path, authors: AuthorsCheckpoint | None) -> tuple[dict, bool]:
     """Set a trainer up from a run's exact state, or from a file of the authors.
-
-    Args:
-        last: name of the files that hold an exact state.
 
     Returns:
         The file's content, and whether it was an exact state.
@@ -261,14 +267,14 @@ def take_up(trainer, path: Path, last: str, authors: AuthorsCheckpoint | None) -
     Raises:
         UserError: missing or damaged file, or one of another model or training.
     """
-    state = load_or_previous(path) if path.name == last else load(path)
+    state = load(path)
     if "identity" in state:
         trainer.load_state_dict(state)
         where = state["epoch"], state["step"]
         log.info("going on from %s after epoch %d, step %d", path, *where)
         return state, True
     if authors is None or not authors.keys <= state.keys():
-        expected = f"neither a {last} nor a {authors.name}" if authors else f"no {last}"
+        expected = f"neither a {LAST} nor a {authors.name}" if authors else f"no {LAST}"
         keys = ", ".join(map(str, list(state)[:6]))
         raise UserError(
             f"{path} is {expected} (it has the keys {keys}); to start from weights alone use "

@@ -17,12 +17,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from common import flags, quirks
-from common.cli import EXIT_USER_ERROR, Interrupted, UserError, choose_device, entry_point, log_to
+from common.cli import (
+    EXIT_USER_ERROR,
+    Interrupted,
+    UserError,
+    choose_device,
+    entry_point,
+    going_on,
+    log_to,
+)
 from common.data import cache, split_files
 from common.data.splits import Images
 from common.engine import checkpoint, distributed
 from common.engine.checkpoint import AuthorsCheckpoint, Source, source_of
-from common.engine.guards import telling
 from common.engine.method import Method, Stream
 from common.engine.precision import apply_fast
 from common.engine.run_folder import (
@@ -222,7 +229,7 @@ class Experiment:
         self.begin(args, images, trainer, source)
         summary = self.train(trainer, given_flags.argv)
         if summary["finished"]:
-            with telling(self.go_on(trainer.run, given_flags.argv)):
+            with going_on(self.resume_command(given_flags.argv, run.path / LAST), run.path / LAST):
                 self.after(trainer, args, images)
 
     # --- its steps, for a program of several stages too ---
@@ -259,9 +266,9 @@ class Experiment:
                 parts.recipe,
                 precision=args.precision,
                 channels_last=args.channels_last,
-                stop_after_epoch=parts.recipe.stop_after_epoch or args.stop_after_epoch,
                 save_every_minutes=args.save_every_minutes,
                 on_nan=args.on_nan,
+                stop_after_epoch=parts.recipe.stop_after_epoch or args.stop_after_epoch,
             ),
             device,
             parts.evaluators,
@@ -269,6 +276,7 @@ class Experiment:
             run=run if distributed.is_main() else None,
             callbacks=parts.callbacks,
             identity=self.identity(args, images),
+            may_change=args.allow_change,
         )
         trainer.record = self.network_record(args, images)
         return trainer
@@ -307,7 +315,7 @@ class Experiment:
             UserError: missing or damaged file, or one of another model or training.
         """
         path = path / LAST if path.is_dir() else path
-        state, exact = checkpoint.take_up(trainer, path, LAST, self.authors)
+        state, exact = checkpoint.take_up(trainer, path, self.authors)
         return Source(path, state, exact, run.holds(path))
 
     def begin(self, args: Args, images: Images, trainer: Trainer, source: Source | None) -> None:
@@ -322,6 +330,7 @@ class Experiment:
         if replaced:
             log.warning("an earlier run in %s is replaced", run.path)
         self.record(args, images, run, trainer.device)
+        run.note(trainer.changes)
         self.opened(args, images, run)
         if left_to_do:
             left_to_do()
@@ -363,28 +372,23 @@ class Experiment:
         Raises:
             Interrupted: a signal came; the text says how to go on.
         """
-        run = trainer.run
-        go_on = self.go_on(run, argv)
+        run, started = trainer.run, time.monotonic()
+        command = self.resume_command(argv, run.path / LAST)
         if trainer.finished and (run.path / SUMMARY).exists():  # resumed after its end
             print(headline_text(summary := read_summary(run.path), run.path))
             run.close()
             return summary
         (run.path / SUMMARY).unlink(missing_ok=True)  # of an earlier, shorter part
         run.start_scalars(trainer.progress.global_step)
-        started = time.monotonic()
-        try:
-            with telling(go_on):
+        with going_on(command, run.path / LAST):
+            try:
                 trainer.fit()
-        finally:
-            run.close()
-        summary = self.summarise(trainer, time.monotonic() - started)
+            finally:
+                run.close()
+            summary = self.summarise(trainer, time.monotonic() - started)
         if not summary["finished"]:
-            print(go_on)
+            print(f"Go on with:\n  {command}")
         return summary
-
-    def go_on(self, run: RunFolder, argv: list[str]) -> str:
-        """How a person goes on with a run."""
-        return f"Go on with:\n  {self.resume_command(argv, run.path / LAST)}"
 
     def resume_command(self, argv: list[str], last: Path) -> str:
         """The command that goes on with a run, as a person would type it."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from common.engine.trainer import Trainer
 
 Batches = dict[str, dict[str, Tensor]]
 
@@ -97,21 +100,6 @@ class Method(nn.Module):
         """Called after the epoch's evaluation."""
 
 
-def to_device(batch, device: torch.device, channels_last: bool = False):
-    """Move nested dicts of tensors; 4-d floating tensors become channels-last when asked."""
-    if isinstance(batch, dict):
-        return {name: to_device(value, device, channels_last) for name, value in batch.items()}
-    if not isinstance(batch, Tensor):
-        return batch
-    layout = torch.channels_last if channels_last and batch.ndim == 4 else torch.preserve_format
-    return batch.to(device, non_blocking=True, memory_format=layout)
-
-
-def images_in(batch: dict) -> int:
-    """How many images a batch holds, all its views counted."""
-    return sum(len(v) for v in batch.values() if isinstance(v, Tensor) and v.ndim == 4)
-
-
 @dataclass
 class Recipe:
     """How the loop runs.
@@ -130,9 +118,10 @@ class Recipe:
         percent: whether `metric` is a share, to be shown in percent.
         accumulate: steps whose gradients are added up before optimiser, schedule per step and
             average move. The count runs on through epochs; what is left at the end is not used.
-        save_every_minutes: write ``last.ckpt`` inside an epoch too; 0 means at its ends alone.
-        on_nan: ``stop``, or ``skip`` to leave a step out whose loss or gradients are not finite.
         mean_gradients: divide a step's gradient by `accumulate`, so that they are averaged.
+        save_every_minutes: ``last.ckpt`` is written inside an epoch too, this often; 0: at epoch
+            ends alone, as with published draws, which cannot go on inside an epoch.
+        on_nan: a loss or gradient that is not finite makes it ``stop``, or ``skip`` the step.
     """
 
     epochs: int
@@ -150,5 +139,43 @@ class Recipe:
     percent: bool = True
     accumulate: int = 1
     mean_gradients: bool = True
-    save_every_minutes: float = 0.0
+    save_every_minutes: float = 10.0
     on_nan: str = "stop"
+
+
+class Callback:
+    """Hooks around the loop, for a paper's artefacts and for diagnostics."""
+
+    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+        """After optimiser, schedule and average have moved."""
+
+    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
+        """After an epoch's evaluation; the method holds its live values."""
+
+    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+        """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last epoch that this process trains."""
+
+    def state_dict(self) -> dict:
+        """What an exact continuation needs of this callback; tensors and plain containers."""
+        return {}
+
+    def load_state_dict(self, state: dict, device: torch.device) -> None:
+        """Go on from :meth:`state_dict`; tensors of `state` are on the CPU."""
+
+
+def to_device(batch, device: torch.device, channels_last: bool = False):
+    """Move nested dicts of tensors; 4-d floating tensors become channels-last when asked."""
+    if isinstance(batch, dict):
+        return {name: to_device(value, device, channels_last) for name, value in batch.items()}
+    if not isinstance(batch, Tensor):
+        return batch
+    layout = torch.channels_last if channels_last and batch.ndim == 4 else torch.preserve_format
+    return batch.to(device, non_blocking=True, memory_format=layout)
+
+
+def images_in(batch: dict) -> int:
+    """How many images a batch holds, all its views counted."""
+    return sum(len(v) for v in batch.values() if isinstance(v, Tensor) and v.ndim == 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import platform
 import resource
@@ -21,13 +22,16 @@ from common.engine import distributed
 from common.files import finite, replacing, sweep, write_json
 from common.metrics.protocols import four_protocols
 
-CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST = (
+CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, PREVIOUS = (
     "config.json",
     "environment.json",
     "metrics.jsonl",
     "summary.json",
     "last.ckpt",
+    "previous.ckpt",  # the one before it
 )
+log = logging.getLogger(__name__)
+
 LOCK = ".lock"
 DRAWN = "DRAWN STAND-IN DATA: no number here says anything about the real dataset."
 LIBRARIES = (
@@ -88,10 +92,6 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _line(row: dict) -> str:
-    return json.dumps(finite(row), ensure_ascii=False) + "\n"
 
 
 class RunFolder:
@@ -180,7 +180,6 @@ class RunFolder:
                 f"the run folder {self.path} cannot be made ({error.strerror}); give another "
                 f"{self._flags[1]}."
             ) from None
-        sweep(self.path)
         if self.used and not resume:
             try:
                 self.clear()
@@ -202,6 +201,8 @@ class RunFolder:
             ) from None
         file.write_text(f"({os.getpid()} on {platform.node()})", encoding="utf-8")
         self._lock = lock
+        if left := sweep(self.path):
+            log.info("taken away, half written: %s", ", ".join(file.name for file in left))
 
     def clear(self) -> None:
         """Take the files of an earlier run away, but for those that stay.
@@ -225,6 +226,12 @@ class RunFolder:
         """Write one of the folder's JSON files."""
         write_json(self.path / name, value)
 
+    def note(self, changes: list[str]) -> None:
+        """Add to ``config.json`` what a continuation was allowed to change, if anything."""
+        if changes:
+            config = json.loads((self.path / CONFIG).read_text("utf-8"))
+            self.write(CONFIG, {**config, "changed_on_resume": changes})
+
     def append_metrics(self, row: dict) -> None:
         """Add a row to ``metrics.jsonl``; rows hold no times, so equal runs give equal files."""
         with open(self.path / METRICS, "a", encoding="utf-8") as file:
@@ -233,9 +240,13 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def rewrite_metrics(self, rows: list[dict]) -> None:
-        """Replace ``metrics.jsonl``, in one step, by the rows a checkpoint knows of."""
-        with replacing(self.path / METRICS) as part:
-            part.write_text("".join(map(_line, rows)), encoding="utf-8")
+        """Replace ``metrics.jsonl``, e.g. by the rows a checkpoint knows of."""
+        path = self.path / METRICS
+        if rows:
+            with replacing(path) as part:
+                part.write_text("".join(map(_line, rows)), encoding="utf-8")
+        else:
+            path.unlink(missing_ok=True)
 
     def start_scalars(self, step: int) -> None:
         """Open the TensorBoard file; events of an earlier try after `step` are hidden."""
@@ -264,6 +275,10 @@ class RunFolder:
             (self.path / LOCK).unlink(missing_ok=True)
             self._lock.release()
             self._lock = None
+
+
+def _line(row: dict) -> str:
+    return json.dumps(finite(row), ensure_ascii=False) + "\n"
 
 
 def summarise(trainer, wall_s: float, tell: bool = True) -> dict:

@@ -15,7 +15,7 @@ from common.engine.run_folder import LAST
 
 FORMAT = 1
 PARTS = ("method", "optimizer", "scheduler", "scaler", "ema")
-OPTIONAL = {"gradients", "other_processes", "waiting"}
+OPTIONAL = {"changes", "gradients", "other_processes", "waiting"}
 
 
 class Stateful(Protocol):
@@ -60,16 +60,20 @@ def capture(
     }
 
 
-def restore(parts: dict[str, Stateful | None], saved: dict, now: dict) -> dict[str, Tensor]:
+def restore(
+    parts: dict[str, Stateful | None], saved: dict, now: dict, may_change: tuple[str, ...] = ()
+) -> tuple[dict[str, Tensor], list[str]]:
     """Set the parts up, in place, and the generators, from what :func:`capture` took.
 
     Args:
         parts: as they were captured.
         saved: the state to go on from.
         now: what :func:`capture` says of the training before.
+        may_change: names in the identity that may differ. Rates are then those of `parts` as
+            they are, moved along the schedule as far as it has come.
 
     Returns:
-        The running sums of this process, on the CPU.
+        (the running sums of this process, on the CPU; what differs, in words).
 
     Raises:
         UserError: the checkpoint is of another model or another training.
@@ -79,7 +83,9 @@ def restore(parts: dict[str, Stateful | None], saved: dict, now: dict) -> dict[s
             f"the checkpoint lacks {', '.join(lacking)}, so it is not one that a training can go "
             f"on from; give a {LAST}."
         )
-    _refuse_another_training(now["identity"], saved["identity"])
+    changes = _changes(now["identity"], saved["identity"], may_change)
+    optimizer = parts["optimizer"]
+    rates = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
     try:
         parts["method"].load_state_dict(saved["method"])
     except RuntimeError as error:
@@ -94,21 +100,38 @@ def restore(parts: dict[str, Stateful | None], saved: dict, now: dict) -> dict[s
     for name, part in parts.items():
         if part and name != "method":
             part.load_state_dict(saved[name])
+    if changes:
+        _set_rates(optimizer, parts["scheduler"], rates)
     own = [saved, *saved.get("other_processes", [])][distributed.rank()]
     set_rng_state(own["rng"])
-    return own["sums"]
+    return own["sums"], changes
 
 
-def _refuse_another_training(ours: dict, theirs: dict) -> None:
-    differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
-    if differing:
-        changes = "; ".join(
-            f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing
-        )
+def _changes(ours: dict, theirs: dict, may_change: tuple[str, ...]) -> list[str]:
+    if unknown := sorted(set(may_change) - ours.keys()):
         raise UserError(
-            f"the checkpoint is of another training: {changes}. Resume with the flags it was "
-            "started with, or start a new run."
+            f"--allow_change {', '.join(unknown)}: no flag that decides this training; expected "
+            f"some of {', '.join(sorted(ours))}."
         )
+    differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+    told = {k: f"{k} was {theirs.get(k)!r} and is now {ours.get(k)!r}" for k in differing}
+    if refused := [text for k, text in told.items() if k not in may_change]:
+        raise UserError(
+            f"the checkpoint is of another training: {'; '.join(refused)}. Resume with the flags "
+            "it was started with, or start a new run."
+        )
+    return list(told.values())
+
+
+def _set_rates(optimizer, scheduler, rates: list[float]) -> None:
+    """Give a restored optimiser the starting rates `rates`, where its schedule stands."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        before = group.get("initial_lr", group["lr"])
+        group["lr"] = group["lr"] * rate / before if before else rate
+        if "initial_lr" in group:
+            group["initial_lr"] = rate
+    if hasattr(scheduler, "base_lrs"):
+        scheduler.base_lrs = list(rates)
 
 
 def seed_everything(seed: int) -> None:

@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from common.cli import Interrupted, UserError, epoch_line, training_bar
 from common.engine import checkpoint, distributed, state
-from common.engine.guards import Clock, Finite, StopRequest
+from common.engine.interrupt import StopRequest
 from common.engine.method import (
+    Callback,
     Method,
     Progress,
     Recipe,
@@ -25,36 +26,23 @@ from common.engine.method import (
     images_in,
     to_device,
 )
-from common.engine.precision import autocast, evaluated_in, grad_scaler
-from common.engine.run_folder import LAST, RunFolder
+from common.engine.precision import (
+    ADVICE,
+    FiniteWatch,
+    autocast,
+    buffers,
+    evaluated_in,
+    grad_scaler,
+    put_back,
+    refuse_not_finite,
+)
+from common.engine.run_folder import LAST, PREVIOUS, RunFolder
 from common.nn.ema import ParameterEMA, StateEMA
 
 log = logging.getLogger(__name__)
 
+SKIPPED = "skipped_steps"
 Evaluator = Callable[[Method, Progress], dict]
-
-
-class Callback:
-    """Hooks around the loop, for a paper's artefacts and for diagnostics."""
-
-    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
-        """After optimiser, schedule and average have moved."""
-
-    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
-        """After an epoch's evaluation; the method holds its live values."""
-
-    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
-        """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """After the last epoch that this process trains."""
-
-    def state_dict(self) -> dict:
-        """What an exact continuation needs of this callback; tensors and plain containers."""
-        return {}
-
-    def load_state_dict(self, state: dict, device: torch.device) -> None:
-        """Go on from :meth:`state_dict`; tensors of `state` are on the CPU."""
 
 
 class Trainer:
@@ -73,6 +61,7 @@ class Trainer:
         run: folder to write to; None writes nothing, as in all processes but the first.
         callbacks: hooks.
         identity: plain values that a checkpoint must share with this training to be resumed.
+        may_change: names in it that may differ all the same.
     """
 
     def __init__(
@@ -89,6 +78,7 @@ class Trainer:
         run: RunFolder | None = None,
         callbacks: tuple[Callback, ...] = (),
         identity: dict | None = None,
+        may_change: tuple[str, ...] = (),
     ):
         self.method, self.optimizer, self.scheduler = method, optimizer, scheduler
         self.streams, self.recipe, self.device = streams, recipe, device
@@ -96,32 +86,26 @@ class Trainer:
         self.ema, self.ema_reload = ema, ema_reload
         self.run, self.callbacks = run, callbacks
         processes = {"processes": distributed.size()} if distributed.size() > 1 else {}
-        self.identity = {**(identity or {}), **processes}
+        self.identity, self.may_change = {**(identity or {}), **processes}, may_change
+        self.changes: list[str] = []  # what differed from the checkpoints gone on with, in words
         method.channels_last = recipe.channels_last
         self._forward = distributed.shared_step(method)
         self.scaler = grad_scaler(device, recipe.precision)
         self.progress = Progress(recipe.start_epoch, 0, recipe.epochs, recipe.steps_per_epoch)
         self.history: list[dict] = []
         self.sums: dict[str, torch.Tensor] = {}  # of this epoch and process, by name
-        self.rate_used, self.ended_early = None, False
+        self.rate_used: float | None = None
+        self.ended_early = False
+        self._watch = FiniteWatch(device)
         self._stop = StopRequest(repeats=distributed.size() > 1)
-        self._finite, self._clock = (
-            Finite(recipe.on_nan == "skip"),
-            Clock(recipe.save_every_minutes),
-        )
         self.record: dict | None = None  # what checkpoints say of the network
         self._continues, self._waiting = False, 0  # steps whose gradients are not used yet
-        self._images, self._seconds = 0, 0.0
+        self._images, self._seconds, self._saved = 0, 0.0, time.monotonic()
 
     @property
     def judged_on(self) -> str:
         """The split that chooses the best epoch: held-out images where there are any."""
         return "val" if "val" in self.evaluators else "test"
-
-    @property
-    def _published(self) -> bool:
-        """Published draws cannot go on inside an epoch, so what its beginning saved stays."""
-        return any(getattr(stream, "published", False) for stream in self.streams.values())
 
     @property
     def images_per_second(self) -> float | None:
@@ -168,7 +152,7 @@ class Trainer:
         self.method.train()
         self._train_steps(bar)
         results = self._evaluate()
-        self._stop_if_asked()
+        self._stop_or_save()
         self.method.on_epoch_end(self.progress)
         if self.scheduler and self.recipe.schedule_per == "epoch":
             self.scheduler.step()
@@ -231,17 +215,20 @@ class Trainer:
                     f"epoch {place.epoch + 1}, loss {output.loss.item():.3f}, {rate:.0f} images/s"
                 )
             bar.update()
-            self._stop_if_asked()
-            if not self._published and distributed.largest(int(self._clock.due), self.device):
-                self.save()
+            self._stop_or_save()
 
     def _step(self, batches: dict) -> StepOutput:
+        kept = buffers(self.method) if self.recipe.on_nan == "skip" else None
         with autocast(self.device, self.recipe.precision):
             output = self._forward(batches, self.progress)
         share = self.recipe.accumulate if self.recipe.mean_gradients else 1
         self.scaler.scale(output.loss / share).backward()
-        self._finite.note(output.loss, self.method.parameters(), self.scaler.is_enabled())
         self.rate_used = self.optimizer.param_groups[0]["lr"]
+        # With fp16 gradients may overflow: the loss scale then takes the step back by itself.
+        looked_at = () if self.scaler.is_enabled() else self.method.parameters()
+        self._watch.note(output.loss, looked_at, self.progress.global_step)
+        if kept is not None and distributed.largest(self._watch.first() + 1, self.device):
+            return self._skip(output, kept)
         self._waiting = (self._waiting + 1) % self.recipe.accumulate
         if self._waiting == 0:
             self._update()
@@ -253,11 +240,18 @@ class Trainer:
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         return output
 
+    def _skip(self, output: StepOutput, kept: list[torch.Tensor]) -> StepOutput:
+        """Leave a step out: no optimiser, schedule or average moves, and it is in no mean."""
+        log.warning("step %d is skipped: it is not finite", self.progress.global_step)
+        put_back(self.method, kept)
+        self.optimizer.zero_grad()
+        self._waiting, self._watch = 0, FiniteWatch(self.device)
+        one = torch.ones((), dtype=torch.float64, device=self.device)
+        self.sums[SKIPPED] = self.sums.get(SKIPPED, 0) + one
+        return output
+
     def _update(self) -> None:
         """Use the gradients: clip, optimiser, schedule, average."""
-        if self._finite.leave_out():
-            self.optimizer.zero_grad()
-            return
         if self.recipe.clip > 0:
             if not self.recipe.clip_scaled:
                 self.scaler.unscale_(self.optimizer)
@@ -275,19 +269,23 @@ class Trainer:
         if not self.sums:
             return {}
         totals = distributed.mean(torch.stack(list(self.sums.values())))
-        steps = self.recipe.steps_per_epoch
-        return {name: t.item() / steps for name, t in zip(self.sums, totals, strict=True)}
+        named = {name: t.item() for name, t in zip(self.sums, totals, strict=True)}
+        skipped = {SKIPPED: named.pop(SKIPPED)} if SKIPPED in named else {}
+        steps = self.recipe.steps_per_epoch - int(sum(skipped.values()))
+        if not steps:
+            raise UserError(
+                f"every step of epoch {self.progress.epoch + 1} is not finite. {ADVICE}"
+            )
+        return {name: total / steps for name, total in named.items()} | skipped
 
     def _check_finite(self, output: StepOutput) -> None:
-        if self._finite.take():
-            return
-        logged = {"loss": output.loss, **output.logs}
-        parts = ", ".join(f"{name} {float(value):.3g}" for name, value in logged.items())
-        raise UserError(
-            f"loss or gradients are no longer finite at step {self.progress.global_step} or "
-            f"shortly before ({parts}). {LAST} is from before; start anew with a lower --lr or in "
-            "--precision fp32, or go on with --on_nan skip, which leaves such steps out."
-        )
+        if self.recipe.on_nan == "stop" and (first := self._watch.first()) >= 0:
+            parts = {"loss": output.loss, **output.logs}
+            now = ", ".join(f"{k} {float(v):.3g}" for k, v in parts.items())
+            raise UserError(
+                f"the loss or its gradient is no longer finite since step {first} (now {now}). "
+                f"The last checkpoint is from before. {ADVICE}"
+            )
 
     def averaged(self) -> AbstractContextManager:
         """Inside this context the method holds its average, where it has one."""
@@ -341,6 +339,7 @@ class Trainer:
             streams={name: stream.state() for name, stream in self.streams.items()},
             ended_early=self.ended_early and self.progress.step == 0,
             callbacks={name: saved for name, saved in callbacks.items() if saved},
+            **({"changes": self.changes} if self.changes else {}),
         )
 
     def load_state_dict(self, saved: dict) -> None:
@@ -349,7 +348,10 @@ class Trainer:
         Raises:
             UserError: the checkpoint is of another model or another training.
         """
-        sums = state.restore(self._stateful(), saved, self.state_dict())
+        parts, now = self._stateful(), self.state_dict()
+        sums, changes = state.restore(parts, saved, now, self.may_change)
+        where = f"from epoch {saved['epoch'] + 1}, step {saved['step']} on: "
+        self.changes = [*saved.get("changes", []), *(where + change for change in changes)]
         waiting = saved.get("gradients", {})
         for name, parameter in self.method.named_parameters():
             parameter.grad = waiting[name].to(parameter.device) if name in waiting else None
@@ -367,23 +369,30 @@ class Trainer:
         """Write ``last.ckpt``; every process must call this together, the first one writes."""
         if not self.run and distributed.size() == 1:
             return None
-        self._clock.start()
-        if not all(bool(torch.isfinite(p).all()) for p in self.method.parameters()):
-            raise UserError(
-                f"the weights are no longer finite, so they are not saved: {LAST} stays as it was, "
-                "from before. Start anew with a lower --lr, or in --precision fp32."
-            )
+        refuse_not_finite(self.method, self._watch, self.progress.global_step)
         whole, path = self.state_dict(), self.run and self.run.path / LAST
         if path:
-            checkpoint.save_last(whole, path, self.record)
+            checkpoint.save(whole, path, self.record, path.with_name(PREVIOUS))
+        self._saved = time.monotonic()
         return path
 
-    def _stop_if_asked(self) -> None:
-        number = distributed.largest(self._stop.number or 0, self.device)
-        if not number:
+    @property
+    def _published(self) -> bool:
+        """Whether a stream draws as published, and so cannot go on inside an epoch."""
+        return any(getattr(stream, "published", False) for stream in self.streams.values())
+
+    def _stop_or_save(self) -> None:
+        """After a step: leave where a signal asks for it, save where it is time."""
+        every = 0 if self._published else 60 * self.recipe.save_every_minutes
+        due = bool(every and self.run) and time.monotonic() - self._saved >= every
+        number = distributed.largest(self._stop.number or int(due), self.device)
+        if number <= 1:  # no signal that is listened to has the number 1
+            if number:
+                self.save()
             return
         self._stop.number = number  # it may have come to another process alone
         place = self.progress
         where = f"epoch {place.epoch + 1}, step {place.step} of {place.steps_per_epoch}"
+        # What the beginning of the epoch saved stays where draws are published.
         saved = "the epoch begins anew" if self._published else f"saved to {self.save()}"
         raise Interrupted(f"Stopped in {where}; {saved}.", self._stop.exit_code)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from common.cli import UserError
 from common.engine import checkpoint
 from common.engine.checkpoint import AuthorsCheckpoint
-from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, PREVIOUS, SUMMARY
 from common.engine.trainer import Callback, Trainer
 from common.files import replacing
 from ssfer.views import to_pixels
@@ -32,7 +32,7 @@ CURVE_DPI = 800
 
 def own_files(name: str) -> tuple[str, ...]:
     """Patterns of the files of a run, in a folder where others may lie too."""
-    ours = (CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, LOG)
+    ours = (CONFIG, ENVIRONMENT, METRICS, SUMMARY, LAST, PREVIOUS, LOG)
     authors = (f"{name}_*.pth", "reconstruction_*.png", "events.out.tfevents.*")
     return (*ours, *authors)
 

@@ -32,6 +32,7 @@ class Entry(NamedTuple):
     tags: Any = None
 
 
+LONGEST_NUMBER = 18
 MOST_CLASSES = 1_000_000
 """More than any dataset has; a larger label is a mistake."""
 
@@ -355,7 +356,7 @@ def _numbered(entries: dict[str, list[Entry]], number: int | None) -> tuple[str,
                 continue
             for item in several:
                 item = item[0] if isinstance(item, list | tuple) and item else item
-                if not str(item).lstrip("-").isdecimal():
+                if not str(item).lstrip("-").isdecimal() or len(str(item)) > LONGEST_NUMBER:
                     raise UserError(f"{path} has the label {item!r}; expected a number from 0.")
                 largest = max(largest, int(item))
     if largest >= MOST_CLASSES:

@@ -1,8 +1,10 @@
 """Files that are not what they should be end in a sentence, soon, whatever they hold."""
 
+import gzip
 import json
 import os
 import random
+import tarfile
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy.io import savemat
 
 from common.cli import UserError
 from common.data.images import DECODE_ERRORS, decode
+from common.datasets.prepare import unpack
 from common.datasets.readers import emotic, lists, matlab, table
 from common.files import is_file, read_json, read_text, read_yaml
 
@@ -31,6 +34,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))
         (read_json, "9" * 5000, "cannot be read"),
         (read_yaml, BOMB, "a reference (*name) is not read"),
         (read_yaml, "a: [", "is not valid YAML"),
+        (read_yaml, "[" * 5000, "is not valid YAML"),
         (read_text, b"caf\xe9", "no UTF-8 text"),
         (
             lambda p, e: table.read_delimited(p, e),
@@ -49,6 +53,23 @@ def test_damaged_files_are_told(tmp_path, read, content, told):
     with pytest.raises(UserError) as error:
         read(file, "a list")
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("label", ["1000000000000", "²", "9" * 5000])
+def test_labels_that_are_no_class_number(label):
+    with pytest.raises(UserError, match=r"expected a number from 0|would mean"):
+        lists._numbered({"train": [lists.Entry("a.jpg", label)]}, None)
+
+
+def test_a_tar_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    archive, out = tmp_path / "a.tar.gz", tmp_path / "out"
+    header = tarfile.TarInfo("a.jpg")
+    header.size = 1 << 40
+    archive.write_bytes(gzip.compress(header.tobuf() + bytes(1024)))
+    out.mkdir()
+    with pytest.raises(UserError, match="times its packed size"):
+        unpack(archive, out)
+    assert not list(out.iterdir())
 
 
 def test_pipes_are_not_waited_for(tmp_path):
