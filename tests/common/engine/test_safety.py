@@ -88,11 +88,11 @@ def test_every_flipped_bit_is_noticed(tmp_path):
 def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(tmp_path, caplog):
     last, previous = tmp_path / LAST, tmp_path / PREVIOUS
     for epoch in (1, 2):
-        checkpoint.save({"epoch": epoch}, last, previous)
+        checkpoint.save({"epoch": epoch}, last, previous=previous)
     last.write_bytes(last.read_bytes()[:-200])
     assert checkpoint.load(last) == {"epoch": 1}
     assert "Going on from the one before it" in caplog.text
-    checkpoint.save({"epoch": 3}, last, previous)  # a damaged one takes nobody's place
+    checkpoint.save({"epoch": 3}, last, previous=previous)  # a damaged one takes nobody's place
     assert checkpoint.load(previous) == {"epoch": 1} and checkpoint.load(last) == {"epoch": 3}
     last.unlink()
     assert checkpoint.load(last) == {"epoch": 1}
