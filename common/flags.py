@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,16 @@ class Parser(_Declaring, argparse.ArgumentParser):
     def __init__(self, **settings):
         settings.setdefault("formatter_class", argparse.ArgumentDefaultsHelpFormatter)
         super().__init__(**settings)
+
+    def error(self, message: str):
+        """As argparse's, with the flag that a misspelt one may mean."""
+        before, _, words = message.partition("unrecognized arguments: ")
+        if words and not before:
+            wrong = words.split()[0].partition("=")[0]
+            known = [name for action in self._actions for name in action.option_strings]
+            if near := difflib.get_close_matches(wrong, known, n=1):
+                message += f"; did you mean {near[0]}?"
+        super().error(message)
 
     def add_argument_group(self, *words, **settings) -> _Group:
         """A group whose flags are declared like the parser's own."""

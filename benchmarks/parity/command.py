@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks.ground.commands import build_parser, fits
 from benchmarks.parity.cases import Case, UnreadableCase, find_adapter, find_cases, load_case
 from benchmarks.parity.compare import Comparison, compare_case
 from common.cli import UserError
 from common.files import finite, write_json
+from common.flags import count
 
 ABOUT = """Compare the project with values measured on the authors' published code.
 
 Exit code: 0 all within tolerance, 1 a case failed, 2 unreadable or no cases."""
 SHIPPED = Path(__file__).resolve().parents[2] / "tests" / "parity" / "cases"
+CHUNK = 2
+"""Cases that a process takes at a time."""
 STATUSES = ("passed", "failed", "unsupported", "unreadable")
 # A broken adapter, not a refusal of the implementation.
 BREAKAGE = (ImportError, AttributeError, NameError, NotImplementedError, MemoryError)
@@ -77,13 +87,21 @@ def _judge_exception(case: Case, error: BaseException) -> Comparison:
     return Comparison(False, message=text)
 
 
+def _run_wanted(path: Path, only: str | None, without: tuple[str, ...]) -> Result | None:
+    return run_file(
+        path,
+        lambda case: _fits(case, only) and not any(_fits(case, pattern) for pattern in without),
+    )
+
+
 def run_folder(
-    folder: Path, only: str | None = None, without: tuple[str, ...] = ()
+    folder: Path, only: str | None = None, without: tuple[str, ...] = (), jobs: int = 1
 ) -> list[Result]:
     """Run the cases of a folder, printing a line for each as it is done.
 
     Args:
         folder: folder of ``.npz`` cases, or one case.
+        jobs: processes of a thread each.
         only: shell pattern that a case's kind or name must fit. Files that cannot be read are
             reported all the same, since their kind is unknown.
         without: shell patterns of kinds or names that are left out.
@@ -92,15 +110,14 @@ def run_folder(
         UserError: there is no folder, no case, or none that is left.
     """
 
-    def wanted(case: Case) -> bool:
-        return _fits(case, only) and not any(_fits(case, pattern) for pattern in without)
-
     paths = find_cases(folder)
     width = max(len(path.stem) for path in paths)
-    print(f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}")
+    started = time.monotonic()
+    print(
+        f"{'case':<{width}}  {'kind':<32}{'status':<12}{'max_abs':>10}{'max_rel':>10}", flush=True
+    )
     results = []
-    for path in paths:
-        result = run_file(path, wanted)
+    for result in _each(partial(_run_wanted, only=only, without=without), paths, jobs):
         if result is None:
             continue
         results.append(result)
@@ -112,7 +129,19 @@ def run_folder(
     if not results:
         left_out = f" and none of {', '.join(without)}" if without else ""
         raise UserError(f"No case in {folder} fits --only '{only or '*'}'{left_out}.")
+    print(f"{len(results)} cases in {time.monotonic() - started:.0f} s, {jobs} at a time")
     return results
+
+
+def _each(run: Callable[[Path], Result | None], paths: list[Path], jobs: int):
+    """The results in order, each as soon as it and those before it are there."""
+    if jobs == 1 or len(paths) == 1:
+        yield from map(run, paths)
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    one_thread = {"initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=context, **one_thread) as pool:
+        yield from pool.map(run, paths, chunksize=CHUNK)
 
 
 def _fits(case: Case, pattern: str | None) -> bool:
@@ -150,8 +179,12 @@ def main(argv: list[str]) -> int:
         "--without", metavar="GLOB", action="append", default=[], help="leave these out; repeatable"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    cores = min(4, os.cpu_count() or 1)
+    parser.add_argument(
+        "--jobs", type=count, default=cores, help=f"cases at a time (default: {cores})"
+    )
     args = parser.parse_args(argv)
-    results = run_folder(args.dir, args.only, tuple(args.without))
+    results = run_folder(args.dir, args.only, tuple(args.without), args.jobs)
     report = summary(results)
     if args.json:
         try:

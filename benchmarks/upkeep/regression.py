@@ -10,24 +10,18 @@ baseline are printed, and the exit code is 1.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from benchmarks.claims import command as claims
 from benchmarks.claims import findings, toy
 from benchmarks.claims.findings import Finding
 from benchmarks.ground import results_file
 from benchmarks.ground.commands import build_parser, command
-from benchmarks.parity import cases as parity_cases
 from benchmarks.parity import command as parity_command
-from benchmarks.parity.command import Result
 from benchmarks.report.collect import read_parity
 from common.cli import UserError
 from common.files import write_json
@@ -38,7 +32,6 @@ SEEDS = (1, 2, 3, 4)
 # Equal machines and libraries give equal toys. Others sum in another order, which can turn single
 # test points; a mean over four seeds may move by this much before it counts.
 NOISE = 0.03
-CHUNK = 8  # cases a process takes at a time
 
 
 @dataclass(frozen=True)
@@ -67,18 +60,9 @@ def measure_parity(jobs: int, only: str | None = None) -> dict[str, Any]:
     Returns:
         As ``python -m benchmarks parity --json`` writes it.
     """
-    paths = parity_cases.find_cases(parity_command.SHIPPED)
-    if only or jobs == 1:
-        return parity_command.summary(parity_command.run_folder(parity_command.SHIPPED, only))
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        results = list(pool.map(_case, paths, chunksize=CHUNK))
-    return parity_command.summary(results)
-
-
-def _case(path: Path) -> Result:
-    torch.set_num_threads(1)
-    return parity_command.run_file(path)
+    return parity_command.summary(
+        parity_command.run_folder(parity_command.SHIPPED, only, jobs=jobs)
+    )
 
 
 def measure_claims(seeds: tuple[int, ...] = SEEDS) -> list[Finding]:

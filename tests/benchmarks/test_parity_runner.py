@@ -35,7 +35,7 @@ def save(folder, name, out, kind="fake/kind", rtol=1e-5, atol=1e-6, **params):
 
 def run(folder, *flags):
     report = folder / "report" / "parity.json"
-    code = main(["parity", str(folder), "--json", str(report), *flags])
+    code = main(["parity", str(folder), "--jobs", "1", "--json", str(report), *flags])
     content = json.loads(report.read_text(), parse_constant=lambda text: pytest.fail(text))
     return code, content
 
@@ -307,3 +307,14 @@ def test_without_leaves_kinds_and_names_out(tmp_path, answers, capsys):
     assert code == 0 and [case["name"] for case in content["cases"]] == ["first"]
     assert main(["parity", str(tmp_path), "--without", "*"]) == 2
     assert "and none of *" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_several_at_a_time_give_the_same(tmp_path, capsys):
+    from benchmarks.parity.command import SHIPPED
+
+    lines = []
+    for jobs in ("1", "2"):
+        assert main(["parity", str(SHIPPED), "--only", "adacm/split", "--jobs", jobs]) == 0
+        lines.append([x for x in capsys.readouterr().out.splitlines() if x.startswith("adacm_")])
+    assert lines[0] == lines[1] and len(lines[0]) > 2

@@ -169,3 +169,8 @@ def test_a_second_writer_is_refused_and_harms_nothing(bench, straight, tmp_path)
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     first.close()
     assert bench.resume(tmp_path).code == 0
+
+
+def test_a_misspelt_flag_is_guessed(bench, tmp_path):
+    seen = bench.start(tmp_path, "--devcie", "cpu")
+    assert seen.code == 2 and "did you mean --device?" in seen.err
