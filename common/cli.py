@@ -101,6 +101,8 @@ def going_on(how: str, saved: Path) -> Iterator[None]:
     except KeyboardInterrupt as stop:  # a second Ctrl-C, or one where nothing is trained
         code = _exit_code(stop)
         raise Interrupted(f"Stopped at once; what was saved last stays.\n{how}", code) from None
+    except UserError:
+        raise  # it says itself what to do
     except Exception as error:
         told = sentence(error)
         if told is None:

@@ -44,8 +44,8 @@ positive = number(float, low=1e-12)
 share = number(float, low=0, high=1)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lstrip("-") for name in text.split(",") if name.strip())
+def _names(text: str) -> list[str]:
+    return list(name.strip().lstrip("-") for name in text.split(",") if name.strip())
 
 
 class _Declaring:
@@ -205,6 +205,37 @@ def add_draws(group: _Group) -> None:
     )
 
 
+SAVING: tuple[tuple[str, dict], ...] = (
+    (
+        "--save_every_minutes",
+        {
+            "type": not_negative,
+            "default": 10.0,
+            "help": "write last.ckpt inside an epoch this often; 0: at epoch ends alone",
+        },
+    ),
+    (
+        "--on_nan",
+        {
+            "choices": ("stop", "skip"),
+            "default": "stop",
+            "help": "a loss or gradient that is not finite ends the run, or its step is left "
+            "out (which waits for the device at every step)",
+        },
+    ),
+    (
+        "--allow_change",
+        {
+            "type": _names,
+            "default": [],
+            "metavar": "FLAG[,FLAG]",
+            "help": "flags that may differ from the checkpoint's, as lr; config.json tells",
+        },
+    ),
+)
+"""What says how a training keeps what it has."""
+
+
 def add_machine_flags(group: _Group, add: Callable | None = None, device: str = "auto") -> None:
     """Add what says how to run, not what to compute.
 
@@ -225,32 +256,7 @@ def add_machine_flags(group: _Group, add: Callable | None = None, device: str = 
             "--stop_after_epoch",
             {"type": at_least_0, "default": 0, "help": "leave, resumable, after this epoch"},
         ),
-        (
-            "--save_every_minutes",
-            {
-                "type": not_negative,
-                "default": 10.0,
-                "help": "write last.ckpt inside an epoch this often; 0: at epoch ends alone",
-            },
-        ),
-        (
-            "--on_nan",
-            {
-                "choices": ("stop", "skip"),
-                "default": "stop",
-                "help": "a loss or gradient that is not finite ends the run, or its step is left "
-                "out (which waits for the device at every step)",
-            },
-        ),
-        (
-            "--allow_change",
-            {
-                "type": _names,
-                "default": (),
-                "metavar": "FLAG[,FLAG]",
-                "help": "flags that may differ from the checkpoint's, as lr; config.json tells",
-            },
-        ),
+        *SAVING,
         ("--corrected", {"help": "turn on every correction of the fidelity table"}),
     ):
         switch = {} if "default" in settings else {"action": "store_true"}

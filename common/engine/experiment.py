@@ -276,7 +276,7 @@ class Experiment:
             run=run if distributed.is_main() else None,
             callbacks=parts.callbacks,
             identity=self.identity(args, images),
-            may_change=args.allow_change,
+            may_change=tuple(args.allow_change),
         )
         trainer.record = self.network_record(args, images)
         return trainer

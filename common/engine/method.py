@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from common.engine.trainer import Trainer
 
 Batches = dict[str, dict[str, Tensor]]
 
@@ -144,18 +141,18 @@ class Recipe:
 
 
 class Callback:
-    """Hooks around the loop, for a paper's artefacts and for diagnostics."""
+    """Hooks around the loop of a ``Trainer``, for a paper's artefacts and for diagnostics."""
 
-    def on_step_end(self, trainer: Trainer, output: StepOutput) -> None:
+    def on_step_end(self, trainer: Any, output: StepOutput) -> None:
         """After optimiser, schedule and average have moved."""
 
-    def on_evaluated(self, trainer: Trainer, results: dict[str, dict], is_best: bool) -> None:
+    def on_evaluated(self, trainer: Any, results: dict[str, dict], is_best: bool) -> None:
         """After an epoch's evaluation; the method holds its live values."""
 
-    def on_epoch_end(self, trainer: Trainer, row: dict) -> None:
+    def on_epoch_end(self, trainer: Any, row: dict) -> None:
         """After `row` became the last of ``trainer.history``, before ``last.ckpt`` is written."""
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Any) -> None:
         """After the last epoch that this process trains."""
 
     def state_dict(self) -> dict:

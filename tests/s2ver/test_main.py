@@ -51,7 +51,7 @@ def test_shortest_published_command(command, twin, tiny):
     events = {name for name in written if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
     assert written - events == {
-        *("model_best.pth", "last.ckpt", "sampled_label_idx_fi_16.npy"),
+        *("model_best.pth", "last.ckpt", "previous.ckpt", "sampled_label_idx_fi_16.npy"),
         *("config.json", "environment.json", "metrics.jsonl", "summary.json", "log.txt"),
         *("pseudo_labels.csv", "pseudo_labels.png"),
     }

@@ -71,6 +71,9 @@ LABORATORY = """
 --device                    auto
 --val_fraction              0.0
 --stop_after_epoch          0
+--save_every_minutes        10.0
+--on_nan                    stop
+--allow_change              []
 --corrected                 False
 --split                     None
 --cache                     None
@@ -206,7 +209,7 @@ def test_unusable_file_of_flags_is_told_in_a_sentence(tmp_path, text, fact):
 
 
 def test_missing_file_of_flags(tmp_path):
-    with pytest.raises(UserError, match=r"none\.yaml, cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"none\.yaml cannot be read \(No such file"):
         flags.parse(build_parser, ["--c", str(tmp_path / "none.yaml")])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.flags import Parser, at_least_0, count, number
+from common.flags import SAVING, Parser, at_least_0, count, number
 from webemotion.text import models
 from webemotion.text.tags import DROP
 
@@ -46,4 +46,6 @@ def build_parser() -> Parser:
     add("--resume", type=Path, metavar="PATH", neutral=True, help="run or last.ckpt to go on with")
     add("--overwrite", action="store_true", neutral=True, help="replace a checkpoint and its run")
     add("--stop_after_epoch", type=at_least_0, default=0, neutral=True, help="leave, resumable")
+    for flag, settings in SAVING:
+        add(flag, neutral=True, **settings)
     return parser

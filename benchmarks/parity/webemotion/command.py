@@ -18,7 +18,7 @@ from benchmarks.parity.measure import fill_state_dict, text
 from common.data import pickles
 from common.engine import checkpoint
 from common.engine.method import StepOutput
-from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, SUMMARY
+from common.engine.run_folder import CONFIG, ENVIRONMENT, LAST, METRICS, PREVIOUS, SUMMARY
 from common.engine.trainer import Callback, Trainer
 from webemotion import checkpoints
 from webemotion.authors_files import BEST
@@ -28,7 +28,9 @@ from webemotion.model import build_network
 from webemotion.text import models
 from webemotion.train import main
 
-OURS = re.compile(rf"{CONFIG}|{ENVIRONMENT}|{METRICS}|{SUMMARY}|{LAST}|log\.txt|events\.out\..*")
+OURS = re.compile(
+    rf"{CONFIG}|{ENVIRONMENT}|{METRICS}|{SUMMARY}|{LAST}|{PREVIOUS}|log\.txt|events\.out\..*"
+)
 STAMP = re.compile(r"\d{14}")
 RATE = re.compile(r" - Epoch: \[\d+\], learning rate: (\S+)")
 FIGURE = re.compile(r" - +\* Prec@1 (\S+)")
