@@ -105,3 +105,6 @@ def test_last_ckpt_holds_the_weights_that_were_judged(asked):
     assert ours.keys() == theirs.keys()
     assert all(value.shape == theirs[name].shape for name, value in ours.items())
     assert all(torch.isfinite(v).all() for v in theirs.values() if v.is_floating_point())
+    summary = json.loads((asked / "summary.json").read_text())
+    if summary["headline"]["epoch"] == summary["last"]["epoch"]:  # the file is of the last epoch
+        assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

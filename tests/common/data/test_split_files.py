@@ -135,6 +135,22 @@ def test_changed_or_foreign_files_are_refused(table, tmp_path):
         split_files.load(tmp_path / "none.json")
 
 
+def test_positions_outside_the_images_are_refused(table, tmp_path):
+    content = json.loads(table.read_text())
+    content["labelled"][0] = 10**9
+    content["hash"] = split_files.hash_of(content)
+    (tmp_path / "far.json").write_text(json.dumps(content))
+    held = dict(content["content"])
+
+    class Images(list):
+        classes = tuple(content["classes"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split_files, "content_hash", lambda images: (held["train"], None))
+        with pytest.raises(UserError, match="positions that are not among the 3 training images"):
+            split_files.use(tmp_path / "far.json", Images([0, 1, 2]), None)
+
+
 def test_another_split_is_not_replaced(table, images, tmp_path, in_process):
     content = json.loads(table.read_text())
     content["seed"] = 6
